@@ -1,0 +1,180 @@
+"""ConvLens: see inside convolutional networks, one tab per topic.
+
+    python app.py --help
+
+What takes seconds to import, PyTorch above all, is imported in the background once the page is being served.
+"""
+
+import argparse
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cnn_core.errors import Refused
+from demos import Demo, sketch
+from demos._parts import Blocks
+from demos._text import t, use
+
+TABS: tuple[Demo, ...] = (sketch,)  # in teaching order
+
+DEMOS = Path(__file__).parent / "demos"
+LANGUAGES = ("en", *sorted(catalogue.stem for catalogue in (DEMOS / "text").glob("*.json")))
+
+SANS = ("ui-sans-serif", "system-ui", "sans-serif")  # the visitor's own fonts: nothing to download
+MONO = ("ui-monospace", "Consolas", "monospace")
+
+# Teal 700 on white and stone 950 on teal 400 have contrasts of 5.5:1 and 10.6:1; WCAG AA asks for 4.5:1.
+THEME = gr.themes.Base(
+    primary_hue="teal", secondary_hue="teal", neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
+).set(
+    color_accent="*primary_700",
+    body_background_fill="*neutral_50",
+    body_background_fill_dark="*neutral_950",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_400",
+    block_border_width="1px",
+    block_label_background_fill="*neutral_100",
+    block_label_background_fill_dark="*neutral_800",
+    block_label_text_color="*neutral_700",
+    block_label_text_color_dark="*neutral_200",
+    block_title_text_color="*neutral_700",
+    block_title_text_color_dark="*neutral_200",
+    block_title_text_weight="600",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_400",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_400",
+    button_primary_background_fill_hover_dark="*primary_300",
+    button_primary_text_color="white",
+    button_primary_text_color_dark="*neutral_950",
+    checkbox_background_color_selected="*primary_700",
+    checkbox_background_color_selected_dark="*primary_600",
+    checkbox_border_color_selected="*primary_700",
+    checkbox_border_color_selected_dark="*primary_600",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
+    link_text_color="*primary_700",
+    link_text_color_hover="*primary_800",
+    link_text_color_visited="*primary_700",
+    link_text_color_dark="*primary_400",
+    link_text_color_hover_dark="*primary_300",
+    link_text_color_visited_dark="*primary_400",
+    slider_color="*primary_700",
+    slider_color_dark="*primary_400",
+    stat_background_fill="*primary_600",
+    stat_background_fill_dark="*primary_500",
+)
+
+LAUNCH: dict[str, Any] = {
+    "theme": THEME,
+    "css_paths": [DEMOS / "style.css"],
+    "footer_links": ["api"],
+    "run_history": False,  # it would keep every slider's every move in the visitor's browser
+    "show_error": False,  # only what a tab says itself: an exception may hold what is nobody's business
+    "enable_monitoring": False,
+    "max_file_size": "10mb",
+    "quiet": True,
+}
+
+# A tab reports that it is selected also while the page loads, which would overwrite the address's own `?tab=`.
+OPENED = "() => { document.documentElement.lang = '%s'; window.convlensOpened = true; }"
+REMEMBER = """() => {
+    if (!window.convlensOpened) return;
+    const address = new URL(location);
+    address.searchParams.set('tab', '%s');
+    history.replaceState(null, '', address);
+}"""
+
+
+def build_app(language: str = "en") -> gr.Blocks:
+    """All tabs, in teaching order, in one page; `?tab=` in its address names the one that is open.
+
+    Args:
+        language: one of `LANGUAGES`; the process speaks it from now on.
+    """
+    use(language)
+    with Blocks(title="ConvLens", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
+        gr.Markdown(f"# ConvLens\n\n{t('See inside convolutional networks.')}", elem_id="heading")
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            for tab in TABS:
+                with gr.Tab(t(tab.TITLE), id=tab.NAME, elem_id=f"tab-{tab.NAME}") as label:
+                    gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
+                    tab.build()
+                label.select(None, js=REMEMBER % tab.NAME, api_visibility="private")
+        page.load(_open_tab, None, tabs, api_visibility="private", show_progress="hidden").then(
+            None, js=OPENED % language, api_visibility="private"
+        )
+    return page.queue(default_concurrency_limit=2, max_size=32)
+
+
+def _open_tab(request: gr.Request) -> gr.Tabs:
+    """The tab that the address names, else the first."""
+    named = request.query_params.get("tab")
+    return gr.Tabs(selected=named if named in {tab.NAME for tab in TABS} else TABS[0].NAME)
+
+
+def serve(page: gr.Blocks, **where: Any) -> str:
+    """Serve the page in the background, with the one set of options there is.
+
+    Args:
+        page: what `build_app` made.
+        **where: `server_name`, `server_port`, `share` and `root_path` of `gr.Blocks.launch`; where they are `None` or
+            left out, GRADIO_SERVER_NAME and its like in the environment decide, which a Space sets.
+
+    Returns:
+        The page's address.
+
+    Raises:
+        OSError: the port is in use, or the host is not an address of this machine.
+    """
+    return page.launch(prevent_thread_lock=True, **LAUNCH, **where)[1]
+
+
+def warm_up() -> None:
+    """Import and load what the tabs need for their first answer."""
+    for tab in TABS:
+        try:
+            getattr(tab, "warm_up", lambda: None)()
+        except Refused as refused:  # weights out of reach: the tab tells its visitors
+            logging.getLogger(__name__).warning("%s: %s", tab.NAME, refused)
+
+
+def main(arguments: list[str] | None = None) -> gr.Blocks:
+    """The command line; serves until it is interrupted."""
+    parser = argparse.ArgumentParser(
+        description="Serve the ConvLens demos as a web page on this machine.",
+        epilog="Without arguments: http://127.0.0.1:7860, or what GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say.",
+    )
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets other machines in")
+    parser.add_argument("--port", type=int, help="port to listen on; by default the first free one from 7860")
+    parser.add_argument("--share", action="store_true", default=None, help="also open a public gradio.live address")
+    parser.add_argument("--root-path", metavar="PATH", help="path under which a reverse proxy serves the page")
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page (default: %(default)s)")
+    parser.add_argument(
+        "--weights-repo",
+        metavar="OWNER/NAME[@REVISION]",
+        help="Hugging Face repository to take the trained weights from; by default the shipped ones serve",
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.weights_repo:
+        os.environ["CONVLENS_WEIGHTS_REPO"] = chosen.weights_repo
+    page = build_app(chosen.lang)
+    where = {"server_name": chosen.host, "server_port": chosen.port, "root_path": chosen.root_path}
+    try:
+        address = serve(page, share=chosen.share, **where)
+    except OSError as error:
+        parser.exit(1, f"ConvLens cannot be served there; try another --host or --port. ({error})\n")
+    if address:  # none when `gradio app.py` runs this again for a change: the page is being served already
+        print(f"ConvLens: {address} (Ctrl+C stops it)", flush=True)
+        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    page.block_thread()
+    return page
+
+
+if __name__ == "__main__":
+    demo = main()  # `gradio app.py`, which reloads on every change, looks for it by this name

@@ -1,0 +1,83 @@
+"""The data sets, as tensors.
+
+Fashion-MNIST: Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+Algorithms", 2017, https://arxiv.org/abs/1708.07747. 60,000 training and 10,000 test pictures of ten kinds of garment,
+28x28 grey, light garment on black. MIT licence.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cnn_core.errors import Refused
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "convlens"
+
+
+class DataUnavailable(Refused):
+    """A data set is neither here nor could it be fetched."""
+
+
+def fashion_mnist(train: bool, root: Path | None = None, download: bool = False) -> tuple[Tensor, Tensor]:
+    """Fashion-MNIST, read through torchvision's own class.
+
+    Looked for in `root`, else in the folder that `CONVLENS_DATA` names, else where the Debian package
+    `dataset-fashion-mnist` puts it, else where an earlier download left it (the user's cache folder).
+
+    Args:
+        train: the 60,000 training pictures, or the 10,000 test pictures.
+        root: folder that holds `FashionMNIST/raw/`; packed (.gz) or unpacked files will do, and it may be read-only.
+        download: fetch it (31 MB) when it is not here.
+
+    Returns:
+        pictures (N, 28, 28) uint8, light garment on black, and labels (N,) int64, 0 <= label < 10.
+
+    Raises:
+        DataUnavailable: it is not here and `download` is false, or the download failed.
+    """
+    from torchvision.datasets import FashionMNIST
+    from torchvision.datasets.utils import extract_archive
+
+    named = root or os.environ.get("CONVLENS_DATA")
+    if named and not Path(named, "FashionMNIST", "raw").is_dir():
+        raise DataUnavailable("There is no Fashion-MNIST in {folder}: it must hold FashionMNIST/raw.", folder=named)
+    places = [Path(named, "FashionMNIST", "raw")] if named else [CACHE / "FashionMNIST" / "raw", DEBIAN]
+    names = [Path(name) for name, _ in FashionMNIST.resources]
+    unpacked = next((place for place in places if all((place / name.stem).is_file() for name in names)), None)
+    packed = next((place for place in places if all((place / name).is_file() for name in names)), None)
+    home = unpacked.parents[1] if unpacked else CACHE
+    if not unpacked and packed:
+        raw = CACHE / "FashionMNIST" / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=CACHE) as whole:  # moved when whole: another process may be reading
+            for name in names:
+                extract_archive(packed / name, whole)
+                Path(whole, name.stem).replace(raw / name.stem)
+    try:
+        pictures = FashionMNIST(home, train=train, download=download and not unpacked and not packed)
+    except (RuntimeError, OSError) as error:
+        raise DataUnavailable(
+            "Fashion-MNIST is not on this machine: name its folder in CONVLENS_DATA, "
+            "install Debian's dataset-fashion-mnist, or download it (31 MB)."
+        ) from error
+    return pictures.data, pictures.targets

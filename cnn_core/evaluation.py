@@ -1,0 +1,160 @@
+"""How good a network is: accuracy over all and class by class, and what is taken for what.
+
+    python -m cnn_core.evaluation fashion_cnn --data data
+
+measures a shipped network on the official 10,000 test pictures of Fashion-MNIST, on the hand drawings of
+`drawings.jsonl`, and on how well it tells those from drawings of something else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnn_core import data, drawing
+from cnn_core.drawings import drawings
+from cnn_core.errors import Refused
+
+# Drawn in a few lines, these can hardly be told apart; each garment is near to those it shares a row with.
+NEAR = (
+    ("T-shirt/top", "Shirt"),
+    ("Pullover", "Coat", "Shirt"),
+    ("Sneaker", "Ankle boot"),
+)
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, pictures: Tensor, batch_size: int = 1000) -> Tensor:
+    """Logits (N, K) of pictures (N, 28, 28) uint8, in eval mode; the network's mode is left as it was."""
+    mode = network.training
+    network.eval()
+    logits = [network(batch[:, None].float() / 255) for batch in pictures.split(batch_size)]
+    network.train(mode)
+    return torch.cat(logits)
+
+
+def accuracy(network: nn.Module, pictures: Tensor, labels: Tensor) -> float:
+    """Share in [0, 1] of pictures (N, 28, 28) uint8 whose largest logit is the label's (N,)."""
+    return (predict(network, pictures).argmax(1) == labels).float().mean().item()
+
+
+def confusion(logits: Tensor, labels: Tensor) -> Tensor:
+    """Count (K, K) of pictures by true class (row) and predicted class (column).
+
+    Args:
+        logits: (N, K).
+        labels: (N,), 0 <= label < K.
+    """
+    num_classes = logits.shape[1]
+    return torch.bincount(labels * num_classes + logits.argmax(1), minlength=num_classes**2).view(num_classes, -1)
+
+
+def score(network: nn.Module, pictures: Tensor, labels: Tensor) -> dict[str, Any]:
+    """What `weights/<name>/scores.json` holds of a test set, as plain numbers.
+
+    Returns:
+        accuracy in [0, 1], class_accuracy (K numbers in [0, 1]) and confusion (K rows of K counts, row = true class).
+    """
+    counts = confusion(predict(network, pictures), labels)
+    right = counts.diag()
+    return {
+        "pictures": len(labels),
+        "accuracy": (right.sum() / counts.sum()).item(),
+        "class_accuracy": (right / counts.sum(1)).tolist(),
+        "confusion": counts.tolist(),
+    }
+
+
+def familiarity(logits: Tensor) -> Tensor:
+    """How sure a network is (N,) that a picture is one of its classes at all: 0 for an even guess, 1 for certainty.
+
+    The largest softmax probability, the baseline of Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1610.02136,
+    scaled so that an even guess over K classes is 0. It tells most after training with pictures of no class.
+    """
+    num_classes = logits.shape[1]
+    return (logits.softmax(1).amax(1) - 1 / num_classes) / (1 - 1 / num_classes)
+
+
+def area_under_curve(inside: Tensor, outside: Tensor) -> float:
+    """Probability in [0, 1] that a random score of `inside` (N,) is above a random one of `outside` (M,): the AUROC."""
+    above = (inside[:, None] > outside).float() + 0.5 * (inside[:, None] == outside)
+    return above.mean().item()
+
+
+def is_near(one: str, other: str) -> bool:
+    """Whether two class names are the same or share a row of `NEAR`."""
+    return one == other or any(one in row and other in row for row in NEAR)
+
+
+def score_drawings(network: nn.Module, familiar_above: float) -> dict[str, Any]:
+    """What a network makes of the hand drawings, prepared as a visitor's are.
+
+    Args:
+        network: (N, 1, 28, 28) in [0, 1] to (N, 10) logits.
+        familiar_above: the familiarity below which the page says "unlike anything I was trained on".
+
+    Returns:
+        Shares in [0, 1]: `strict` (right class), `near` (right or a near class), `class_strict` per class, `auroc` of
+        familiarity between garments and other things, `garments_flagged` and `others_flagged` below the threshold.
+    """
+    sheets = [drawing.prepare(each.render()) for each in drawings()]
+    logits = predict(network, torch.from_numpy(np.round(np.stack(sheets) * 255).astype(np.uint8)))
+    pairs = [
+        (each.label, data.FASHION_CLASSES[guess])
+        for each, guess in zip(drawings(), logits.argmax(1).tolist(), strict=True)
+        if each.label != "none"
+    ]
+    garment = torch.tensor([each.label != "none" for each in drawings()])
+    familiar = familiarity(logits)
+    return {
+        "drawings": len(pairs),
+        "strict": float(np.mean([label == guess for label, guess in pairs])),
+        "near": float(np.mean([is_near(label, guess) for label, guess in pairs])),
+        "class_strict": [
+            float(np.mean([guess == name for label, guess in pairs if label == name])) for name in data.FASHION_CLASSES
+        ],
+        "others": int((~garment).sum()),
+        "auroc": area_under_curve(familiar[garment], familiar[~garment]),
+        "garments_flagged": (familiar[garment] < familiar_above).float().mean().item(),
+        "others_flagged": (familiar[~garment] < familiar_above).float().mean().item(),
+        "familiar_above": familiar_above,
+    }
+
+
+def main() -> None:
+    """Measure a shipped network from the command line."""
+    from cnn_core import weights
+
+    parser = argparse.ArgumentParser(prog="python -m cnn_core.evaluation", description=__doc__)
+    parser.add_argument("name", choices=weights.WEIGHTS)
+    parser.add_argument("--data", type=Path, help="folder that holds FashionMNIST/raw/ (default: CONVLENS_DATA)")
+    parser.add_argument("--json", action="store_true", help="print everything that was measured")
+    chosen = parser.parse_args()
+    try:
+        network, test = weights.load(chosen.name), data.fashion_mnist(False, chosen.data)
+    except Refused as refused:
+        parser.error(str(refused))
+    shipped = json.loads((weights.FOLDER / chosen.name / "scores.json").read_text())
+    photographs = score(network, *test)
+    drawn = score_drawings(network, shipped["drawings"]["familiar_above"])
+    if chosen.json:
+        print(json.dumps(photographs | {"drawings": drawn}, indent=1))
+        return
+    print(f"test set: {photographs['accuracy']:.2%} of {photographs['pictures']}")
+    for name, share in zip(data.FASHION_CLASSES, photographs["class_accuracy"], strict=True):
+        print(f"  {name:12} {share:.1%}")
+    print(f"drawings: {drawn['strict']:.1%} strict, {drawn['near']:.1%} with near classes, of {drawn['drawings']}")
+    print(
+        f"called unfamiliar: {drawn['garments_flagged']:.1%} of the garments, {drawn['others_flagged']:.1%} of "
+        f"{drawn['others']} other things (AUROC {drawn['auroc']:.3f})"
+    )
+
+
+if __name__ == "__main__":
+    main()

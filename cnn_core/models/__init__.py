@@ -1,0 +1,1 @@
+"""The networks: one family per file, each importing torch and nothing of ours."""

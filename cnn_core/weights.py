@@ -1,0 +1,423 @@
+"""The trained weights: a table with one row per network, and the one place that finds, checks and loads them.
+
+    python -m cnn_core.weights                     lists the rows
+    python -m cnn_core.weights publish owner/name  uploads the shipped ones to the Hugging Face Hub
+
+With `CONVLENS_WEIGHTS_REPO=owner/name` (or `owner/name@revision`) in the environment the shipped rows come from that
+Hub repository, laid out like `weights/`; while it is out of reach the shipped files serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from time import monotonic
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from cnn_core.data import FASHION_CLASSES
+from cnn_core.errors import Refused
+from cnn_core.models.fashion import FashionCNN, FashionDNN
+
+FOLDER = Path(__file__).parents[1] / "weights"
+ANSWER = 4.0  # s the Hub has for its first answer; its own client would wait and ask again for up to 396 s
+STALL = 8.0  # s without a new byte after which a download is given up; one that moves may take as long as it needs
+REMEMBER = 60.0  # s a server that could not be reached is left alone
+STATUS = {
+    401: "a valid token is needed (HF_TOKEN), or there is no such repository",
+    403: "the token does not allow it (a gated repository asks you to accept its conditions first)",
+    404: "there is no such repository, revision or file",
+    429: "the server asks for a pause (too many requests)",
+}
+
+
+class WeightsUnavailable(Refused):
+    """A row's weights cannot be had, or are not what they should be; the sentence names row, source and reason."""
+
+    def __init__(self, name: str, source: Source, reason: str) -> None:
+        super().__init__("No weights for {name} from {source}: {reason}.", name=name, source=source, reason=reason)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A file under `weights/`."""
+
+    file: str
+
+    def __str__(self) -> str:
+        return f"weights/{self.file}"
+
+    def here(self) -> Path | None:
+        """The file, if it is there and may be read."""
+        return path if os.access(path := FOLDER / self.file, os.R_OK) else None
+
+    def fetch(self, name: str) -> Path:
+        """Nothing to fetch it from."""
+        raise WeightsUnavailable(name, self, "the file is not there, or may not be read")
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a model repository on the Hugging Face Hub, kept in the Hub's own cache."""
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.revision}/{self.file}"
+
+    def here(self) -> Path | None:
+        """The file, if it is in the cache."""
+        from huggingface_hub import errors, try_to_load_from_cache
+
+        # Not `hf_hub_download(local_files_only=True)`: its headers can ask the Hub a question of their own.
+        with suppress(OSError, errors.HFValidationError):
+            found = try_to_load_from_cache(self.repo, self.file, revision=self.revision)
+            return Path(found) if isinstance(found, str) else None
+        return None
+
+    def fetch(self, name: str) -> Path:
+        """The file, through the Hub's own client, in bounded time."""
+        from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+        # So that a slow download is seen to move: by default 10 MB arrive unseen, and Xet files larger pieces still.
+        constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_XET = 2**15, True
+
+        def download() -> Path:
+            # Asked once and first, since `hf_hub_download` asks a dead server for 23 s and a silent one for 396 s.
+            get_hf_file_metadata(hf_hub_url(self.repo, self.file, revision=self.revision), timeout=ANSWER)
+            return Path(hf_hub_download(self.repo, self.file, revision=self.revision))
+
+        blobs = Path(constants.HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "blobs"
+        return _fetch(name, self, download, blobs, server=constants.ENDPOINT)
+
+
+@dataclass(frozen=True)
+class TorchvisionWeights:
+    """Weights as torchvision names them, e.g. "ResNet18_Weights.IMAGENET1K_V1", kept in torch's own cache."""
+
+    weight: str
+
+    def __str__(self) -> str:
+        return f"torchvision {self.weight}"
+
+    def _cached(self) -> Path:
+        from torchvision.models import get_weight
+
+        return Path(torch.hub.get_dir(), "checkpoints", Path(get_weight(self.weight).url).name)
+
+    def here(self) -> Path | None:
+        """The file, if it is in the cache."""
+        return self._cached() if self._cached().is_file() else None
+
+    def fetch(self, name: str) -> Path:
+        """The file, through torchvision, which checks the hash in its name."""
+        from torchvision.models import get_weight
+
+        def download() -> Path:
+            get_weight(self.weight).get_state_dict(progress=False, check_hash=True, weights_only=True)
+            return self._cached()
+
+        return _fetch(name, self, download, self._cached().parent, server="download.pytorch.org")
+
+
+Source = Shipped | HubFile | TorchvisionWeights
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One row of the table: where a network's weights lie, and all that is needed to use and to check them.
+
+    Attributes:
+        build: makes the architecture they fit, with random parameters.
+        source: where the file comes from.
+        classes: K names, in the order of the logits.
+        preprocess: what the network's input must be.
+        num_params: learnable numbers in the network.
+        licence: SPDX identifier.
+        metric: what was measured, and on what.
+        sha256: of the file, 64 hex digits; `None` where it is not known, and then it is not checked.
+    """
+
+    build: Callable[[], nn.Module]
+    source: Source
+    classes: tuple[str, ...]
+    preprocess: str
+    num_params: int
+    licence: str
+    metric: str
+    sha256: str | None = None
+
+
+GARMENTS = "(N, 1, 28, 28) in [0, 1], light on black"
+
+# fmt: off
+WEIGHTS: dict[str, Weights] = {
+    "fashion_dnn": Weights(FashionDNN, Shipped("fashion_dnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 235_146,
+                           "MIT", "not measured yet", None),
+    "fashion_cnn": Weights(FashionCNN, Shipped("fashion_cnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 1_475_338,
+                           "MIT", "not measured yet", None),
+}
+# fmt: on
+
+
+def locate(name: str) -> Path:
+    """The file with a row's weights, fetched if need be, its SHA-256 checked.
+
+    Raises:
+        KeyError: no such row; the message lists the near ones.
+        WeightsUnavailable: it cannot be had, or it is not the right file (a fetched one is removed again).
+    """
+    return _locate(name)[1]
+
+
+def load(name: str) -> nn.Module:
+    """A fresh network with its trained weights: eval mode, float32, on the processor.
+
+    Raises:
+        KeyError: no such row; the message lists the near ones.
+        WeightsUnavailable: the file cannot be had, or does not fit the network (a fetched one is removed again).
+    """
+    source, path = _locate(name)
+    network = _row(name).build()
+    try:
+        network.load_state_dict(READERS[path.suffix](path, network.state_dict()))
+    except (SafetensorError, ValueError) as error:
+        _discard(path)
+        raise WeightsUnavailable(name, source, f"the file does not fit the network ({error})") from error
+    return network.eval()
+
+
+def shared(name: str) -> nn.Module:
+    """The network of `load`, made once per process and the same for every caller, who must not change it.
+
+    A failure is not kept: the next call tries again. Raises what `load` raises.
+    """
+    with _locks.setdefault(name, threading.Lock()):
+        if name not in _networks:
+            _networks[name] = load(name)
+        return _networks[name]
+
+
+_networks: dict[str, nn.Module] = {}
+_locks: dict[str, threading.Lock] = {}
+_failures: dict[str, tuple[float, str]] = {}  # server -> when it failed (s, monotonic), and why
+
+
+def _row(name: str) -> Weights:
+    if name not in WEIGHTS:
+        near = difflib.get_close_matches(name, WEIGHTS, cutoff=0.5) or list(WEIGHTS)
+        raise KeyError(f"no weights are called {name!r}; there are {', '.join(near)}")
+    return WEIGHTS[name]
+
+
+def _published(source: Source) -> HubFile | None:
+    """The Hub file that the environment puts in place of a shipped one."""
+    repo, _, revision = os.environ.get("CONVLENS_WEIGHTS_REPO", "").partition("@")
+    return HubFile(repo, source.file, revision or "main") if repo and isinstance(source, Shipped) else None
+
+
+def _locate(name: str) -> tuple[Source, Path]:
+    row = _row(name)
+    published = _published(row.source)
+    if published:
+        try:
+            return published, _whole(name, published, row.sha256)
+        except WeightsUnavailable as error:
+            if not row.source.here():
+                raise
+            _warn_once(f"{error} Using {row.source}.")
+    return row.source, _whole(name, row.source, row.sha256)
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    logging.getLogger(__name__).warning(sentence)
+
+
+def _whole(name: str, source: Source, sha256: str | None) -> Path:
+    """The source's file, if its SHA-256 is the one expected."""
+    path = source.here() or source.fetch(name)
+    if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        _discard(path)
+        raise WeightsUnavailable(name, source, "its SHA-256 is not the one in the table")
+    return path
+
+
+def _discard(path: Path) -> None:
+    """Remove a file that was fetched, and what it links to, so that the next try fetches it anew."""
+    if FOLDER not in path.parents:
+        for file in (path.resolve(), path):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _fetch(name: str, source: Source, download: Callable[[], Path], folder: Path, server: str) -> Path:
+    """`download()` in bounded time, with every failure explained and a server out of reach left alone for a while."""
+    failed_at, reason = _failures.get(server, (float("-inf"), ""))
+    if monotonic() - failed_at < REMEMBER:
+        raise WeightsUnavailable(name, source, reason)
+    try:
+        return _patiently(download, folder)
+    except Exception as error:
+        reason, passing = _reason(error)
+        if passing:
+            _failures[server] = monotonic(), reason
+        raise WeightsUnavailable(name, source, reason) from error
+
+
+def _patiently(download: Callable[[], Path], folder: Path) -> Path:
+    """`download()`, left to itself with a `TimeoutError` once `folder` has not changed in size for `STALL` seconds."""
+    result: Future[Path] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(download())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=work, name="weights", daemon=True).start()  # daemon: no exit waits for a silent server
+    size, moved_at = 0, monotonic()
+    while not wait([result], timeout=0.1).done:
+        if (now := _size(folder)) != size:
+            size, moved_at = now, monotonic()
+        if monotonic() - moved_at > STALL:
+            raise TimeoutError
+    return result.result()
+
+
+def _size(folder: Path) -> int:
+    """Bytes in a folder's files, begun downloads (also another process's) included."""
+    total = 0
+    for file in folder.glob("*"):
+        with suppress(OSError):  # finished and renamed meanwhile
+            total += file.stat().st_size
+    return total
+
+
+def _reason(error: Exception) -> tuple[str, bool]:
+    """Why a transfer failed, as the end of a sentence, and whether the server is better left alone for a while."""
+    from huggingface_hub import errors
+    from huggingface_hub.utils import httpx
+
+    match error:
+        case errors.OfflineModeIsEnabled():
+            return "HF_HUB_OFFLINE keeps this process away from the Hub", False
+        case errors.HfHubHTTPError(response=response):
+            code = response.status_code
+            return STATUS.get(code, f"the server answered {code}"), code == 429 or code >= 500
+        case errors.HFValidationError():
+            return "that is not the name of a repository", False
+        case httpx.HTTPError() | httpx.InvalidURL() | TimeoutError() | errors.LocalEntryNotFoundError():
+            return "the server cannot be reached, or does not answer as it should", True
+        case OSError(errno=int()):
+            return f"the cache cannot be written ({error.strerror}; HF_HOME or TORCH_HOME moves it)", False
+        case RuntimeError(__cause__=Exception() as cause):  # how the Hub's client wraps a failed upload
+            return _reason(cause)
+        case OSError() | RuntimeError():  # RuntimeError: torch's answer to a file with a wrong hash
+            return f"the transfer broke off ({str(error).splitlines()[0].rstrip('.')})", False
+    raise error
+
+
+CODES = {torch.float32: "F32", torch.int64: "I64"}  # what safetensors calls them
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
+    return {key: f"{CODES.get(value.dtype, value.dtype)} {list(value.shape)}" for key, value in state.items()}
+
+
+def _check(found: dict[str, str], wanted: dict[str, str]) -> None:
+    """Raise a `ValueError` for the first name, type or shape in which a file and a network differ."""
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            raise ValueError(f"{key} is {found.get(key, 'missing')}, not {wanted.get(key, 'wanted')}")
+
+
+def _read_safetensors(path: Path, network: dict[str, Tensor]) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        headers = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        _check({key: f"{header.get_dtype()} {header.get_shape()}" for key, header in headers.items()}, _shapes(network))
+        return {key: file.get_tensor(key) for key in headers}
+
+
+def _read_torch(path: Path, network: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError("it cannot be read, or holds more than tensors") from error
+    _check(_shapes(state), _shapes(network))
+    return state
+
+
+READERS = {".safetensors": _read_safetensors, ".pth": _read_torch}  # .pth: torchvision's own files only
+
+
+def publish(repo: str, private: bool = False) -> str:
+    """Upload `weights/README.md` and the folder of every shipped row to a model repository on the Hub, made if need be.
+
+    Args:
+        repo: "owner/name".
+        private: whether a repository that is made now can be seen by its owner only.
+
+    Returns:
+        The repository's address.
+
+    Raises:
+        Refused: nothing is shipped yet, or the Hub did not take it; says why.
+    """
+    from huggingface_hub import HfApi, constants, get_token
+    from huggingface_hub.utils import get_session
+
+    refused = partial(Refused, "Nothing was published to {repo}: {reason}.", repo=repo)
+    sources = [row.source for row in WEIGHTS.values() if isinstance(row.source, Shipped) and row.source.here()]
+    if not sources:
+        raise refused(reason=f"there are no weights in {FOLDER}")
+    if not get_token():
+        raise refused(reason="the Hub wants a token that may write; set HF_TOKEN or run `hf auth login`")
+    folders = [f"{Path(source.file).parent}/*" for source in sources]
+    try:
+        get_session().head(constants.ENDPOINT, timeout=ANSWER)  # the calls below wait for a silent server for ever
+        address = HfApi().create_repo(repo, private=private or None, exist_ok=True)
+        HfApi().upload_folder(repo_id=repo, folder_path=FOLDER, allow_patterns=["README.md", *folders])
+    except Exception as error:
+        raise refused(reason=_reason(error)[0]) from error
+    return str(address)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cnn_core.weights", description="List or publish the weights.")
+    upload = parser.add_subparsers(dest="command").add_parser("publish", help="upload the shipped weights to the Hub")
+    upload.add_argument("repo", help="owner/name")
+    upload.add_argument("--private", action="store_true", help="only you can see a repository that is made now")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "publish":
+        try:
+            print(publish(chosen.repo, chosen.private))
+        except Refused as refused:
+            print(refused, file=sys.stderr)
+            return 1
+    else:
+        for name, row in WEIGHTS.items():
+            source = _published(row.source) or row.source
+            size = f"{path.stat().st_size / 1e6:.1f} MB" if (path := source.here()) else "not here"
+            print(f"{name:<12} {row.num_params:>12,} parameters {size:>9}  {source}  {row.metric}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,278 @@
+"""What several tabs share: a picture from the visitor, a sheet to draw on, and refusals said in one sentence."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from asyncio import wait_for
+from collections.abc import Callable, Sequence
+from functools import wraps
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import gradio as gr
+import httpx
+import numpy as np
+import safehttpx
+from gradio.data_classes import ImageData
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder, is_in_or_equal
+from gradio_client.utils import is_http_url_like
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from cnn_core import images
+from cnn_core.errors import Refused
+from demos._text import t
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HTML, CSS, JS = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("canvas.html", "canvas.css", "canvas.js")
+)
+
+
+def shown(run: Callable[P, R]) -> Callable[P, R]:
+    """Say to the visitor what `run`, a function or a generator, refuses; anything else that it raises is our bug."""
+    if inspect.isgeneratorfunction(run):
+
+        @wraps(run)
+        def each(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return (yield from run(*args, **kwargs))
+            except Refused as refused:
+                _say(refused)
+
+        return each
+
+    @wraps(run)
+    def once(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return run(*args, **kwargs)
+        except Refused as refused:
+            _say(refused)
+
+    return once
+
+
+def _say(refused: Refused) -> NoReturn:
+    raise gr.Error(t(refused.sentence).format(**refused.values), print_exception=False) from refused
+
+
+class Blocks(gr.Blocks):
+    """Gradio's Blocks, but a request that no page of ours sends is answered with a sentence too.
+
+    Forged files, missing inputs and values of the wrong type fail before a component sees them. Nothing more than a
+    sentence is said; the log has the rest.
+    """
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Read what was sent, as Gradio does."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise gr.Error(t("That request cannot be read: please reload the page and try again.")) from error
+
+
+class Picture(gr.Image):
+    """A picture that the visitor uploads, pastes or photographs; a function gets PIL RGB (`images.read`), or None.
+
+    Only what Gradio itself has put into its folder is opened (uploads, examples, web addresses it was asked to fetch),
+    whatever path a request names; beside that, a data: URL is read as it stands.
+    """
+
+    is_template = True  # the stock front end
+
+    @shown
+    def preprocess(self, payload: ImageData | None) -> Image.Image | None:
+        """Read the picture.
+
+        Raises:
+            gr.Error: it is refused, in one sentence.
+        """
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return images.read_data_url(payload.url)
+        if not payload.path or "\0" in payload.path or not is_in_or_equal(payload.path, get_upload_folder()):
+            raise Refused("Please upload the picture again.")
+        return images.read(payload.path)
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
+        """Fetch a web address (`gradio_client.handle_file` may send one) within limits; files as Gradio does."""
+        if not is_http_url_like(url_or_file_path):
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
+        try:
+            content = await wait_for(_fetch(str(url_or_file_path)), timeout=20)
+        except Exception as error:
+            sentence = t("That web address gave no picture: please download it and send the file itself.")
+            raise gr.Error(sentence, print_exception=False) from error
+        path = save_bytes_to_cache(content, "fetched", self.GRADIO_CACHE)
+        self.temp_files.add(path)
+        return path
+
+
+async def _fetch(url: str) -> bytes:
+    """The content of a public web address, of `images.MOST_BYTES` at most; redirections are not followed."""
+    address = await safehttpx.async_validate_url(httpx.URL(url).host)  # refuses this machine and its neighbours
+    transport = safehttpx.AsyncSecureTransport(address)
+    plain = {"Accept-Encoding": "identity"}  # so that bytes received are bytes kept
+    async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", url, headers=plain) as answer:
+        answer.raise_for_status()
+        content = bytearray()
+        async for part in answer.aiter_raw():
+            content += part
+            if len(content) > images.MOST_BYTES:
+                raise Refused("That file is too large.")
+    return bytes(content)
+
+
+class Canvas(gr.HTML):
+    """A white sheet to draw on in black; a function gets it as PIL RGB, `SIZE` px square, or None when it is empty.
+
+    It answers as one draws: 'input' is fired every 120 ms while the pen moves, and when it is lifted, undone or
+    cleared. Listen with `trigger_mode="always_last"`, so that a slow answer skips drawings but never the last one.
+
+    Args:
+        value: a picture to begin with (PIL or a file's path); it is fitted onto the sheet.
+        label: what the sheet is called, for those who hear the page and for the API.
+        fresh: pictures shown by Python are worked examples: the first stroke begins on an empty sheet. Otherwise they
+            are drawn over.
+        **rest: as for `gr.HTML`.
+    """
+
+    SIZE = 280
+    MOST = 400_000  # characters of a data: URL; a sheet full of scribbles has about 60,000
+
+    def __init__(
+        self,
+        value: Image.Image | str | Path | None = None,
+        *,
+        label: str | None = None,
+        fresh: bool = False,
+        **rest: Any,
+    ) -> None:
+        words = {
+            "hint": t("Draw here"),
+            "example": t("Example – draw to replace it"),
+            "tools": t("Drawing tools"),
+            "brush": t("Brush"),
+            "size": t("Brush size"),
+            "draw": t("Draw"),
+            "erase": t("Eraser"),
+            "undo": t("Undo"),
+            "clear": t("Clear"),
+        }
+        super().__init__(
+            value,
+            label=label or t("Drawing"),
+            html_template=HTML,
+            css_template=CSS,
+            js_on_load=JS,
+            apply_default_css=False,
+            words=words,
+            fresh=fresh,
+            **rest,
+        )
+
+    @shown
+    def preprocess(self, payload: Any) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Read the drawing, which may be anything that someone chose to send.
+
+        Raises:
+            gr.Error: it is not a PNG of `SIZE` px square, in one sentence.
+        """
+        if payload in (None, ""):
+            return None
+        unlike = Refused("That is no drawing from this page: please clear the sheet and draw again.")
+        if not isinstance(payload, str) or not payload.startswith("data:image/png;base64,") or len(payload) > self.MOST:
+            raise unlike
+        drawing = images.read_data_url(payload, most_bytes=self.MOST, most_pixels=self.SIZE**2)
+        if drawing.size != (self.SIZE, self.SIZE):
+            raise unlike
+        return drawing
+
+    def postprocess(self, value: Image.Image | str | Path | None) -> str | None:
+        """A picture for the sheet, as a data: URL."""
+        if value is None:
+            return None
+        picture = value if isinstance(value, Image.Image) else images.read(value)
+        file = BytesIO()
+        ImageOps.pad(picture.convert("RGB"), (self.SIZE, self.SIZE), color="white").save(file, "PNG")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+    def process_example(self, value: Image.Image | str | Path | None) -> str:
+        """A thumbnail for `gr.Examples`."""
+        name = t("Blank") if value is None else value.stem if isinstance(value, Path) else self.label
+        return f'<img src="{self.postprocess(value) or ""}" alt="{escape(str(name))}" width="64" height="64">'
+
+    def api_info(self) -> dict[str, Any]:
+        """What an API client sends."""
+        return {"type": "string", "description": f"data: URL of a PNG of {self.SIZE} px square, black ink on white"}
+
+    def example_payload(self) -> str | None:
+        """An empty sheet."""
+        return self.postprocess(Image.new("RGB", (self.SIZE, self.SIZE), "white"))
+
+    def example_value(self) -> str | None:
+        """An empty sheet."""
+        return self.example_payload()
+
+
+class Choices(gr.HTML):
+    """A row of small pictures to choose from; a function gets the name of the one that was clicked.
+
+    Args:
+        pictures: SVG markup of ours by name; the names are shown below the pictures.
+        label: what the row is called.
+        **rest: as for `gr.HTML`.
+    """
+
+    CLICK = """element.addEventListener('click', event => {
+        const button = event.target.closest('button');
+        if (button) { props.value = button.dataset.name; trigger('click'); }
+    });"""
+
+    def __init__(self, pictures: dict[str, str], label: str, **rest: Any) -> None:
+        self.names = set(pictures)
+        buttons = "".join(
+            f'<button type="button" data-name="{escape(name)}">{svg}<span>{escape(t(name))}</span></button>'
+            for name, svg in pictures.items()
+        )
+        row = f'<p>{escape(label)}</p><div class="choices" role="group" aria-label="{escape(label)}">{buttons}</div>'
+        super().__init__(html_template=row, js_on_load=self.CLICK, label=label, elem_classes="choices-row", **rest)
+
+    def preprocess(self, payload: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The name of a picture of this row."""
+        if payload not in self.names:
+            raise gr.Error(t("That request cannot be read: please reload the page and try again."))
+        return payload
+
+    def api_info(self) -> dict[str, Any]:
+        """What an API client sends."""
+        return {"type": "string", "enum": sorted(self.names)}
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], shade: NDArray[np.floating] | None = None) -> str:
+    """A table as HTML: the first column names the rows, the rest are figures.
+
+    Args:
+        heads: of the columns.
+        rows: texts, as many as `heads` in each.
+        shade: (rows, columns - 1) in [0, 1], how strongly a figure's cell is tinted with the accent colour.
+    """
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = ""
+    for number, (name, *figures) in enumerate(rows):
+        tints = [0.0] * len(figures) if shade is None else shade[number]
+        cells = "".join(
+            f'<td style="--tint: {tint * 60:.0f}%">{escape(text)}</td>'
+            for text, tint in zip(figures, tints, strict=True)
+        )
+        body += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    return f'<div class="figures" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,641 @@
+"""Draw a garment, and three networks say what it is while the pen still moves.
+
+**SketchNet** learnt from photographs and from drawings; **FashionCNN** and **FashionDNN** from the photographs of
+Fashion-MNIST only, one with convolutions, one without.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+from gradio.context import Context
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+import cnn_core
+from cnn_core.data import FASHION_CLASSES
+from cnn_core.drawings import Drawing, drawings
+from cnn_core.errors import Refused
+from demos._parts import Canvas, Choices, Picture, shown, table
+from demos._text import t
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NAME = "sketch"
+API = "classify_sketch"
+TITLE = "Fashion sketch"
+
+# Title: row in cnn_core.weights. The order is that of the answers.
+NETWORKS = {"SketchNet": "sketch_net", "FashionCNN": "fashion_cnn", "FashionDNN": "fashion_dnn"}
+TRAINABLE = {"FashionDNN": "fashion_dnn", "FashionCNN": "fashion_cnn"}
+# Okabe and Ito's colours, which colour-blind readers tell apart too.
+COLOURS = {"SketchNet": "#009E73", "FashionCNN": "#D55E00", "FashionDNN": "#0072B2", "loss": "#D55E00"}
+WEIGHTS = Path(__file__).parents[1] / "weights"  # scores and curves stand beside the weights
+MOST_SHIFT = 12  # px of 28
+SHEET = 280  # px
+
+# Examples, by the label and the note of a hand drawing: one click each.
+SHOWN = {
+    "Shoe": ("Sneaker", "side view, laces as three ticks"),
+    "Bag": ("Bag", "trapezoid handbag, arc handle"),
+    "Trousers": ("Trouser", "waistband, fly, pockets"),
+    "Sandal": ("Sandal", "flip-flop from above, V strap"),
+    "Jumper": ("Pullover", ""),
+    "Dress": ("Dress", ""),
+    "Coat": ("Coat", ""),
+    "A face": ("none", "smiley"),
+}
+
+
+def shown_drawing(name: str) -> Drawing:
+    """The hand drawing behind an example's name."""
+    label, note = SHOWN[name]
+    return next(each for each in drawings() if each.label == label and each.note.startswith(note))
+
+
+def sheet(name: str) -> Image.Image:
+    """An example as a picture of 280 px square, black on white."""
+    return Image.fromarray(shown_drawing(name).render(SHEET)).convert("RGB")
+
+
+class Examples:
+    """The arguments of `run`, drawn only when they are asked for."""
+
+    def __len__(self) -> int:
+        return len(SHOWN)
+
+    def __getitem__(self, index: int) -> list[Image.Image]:
+        return [sheet(list(SHOWN)[index])]
+
+
+EXAMPLES = Examples()
+
+
+def networks() -> dict[str, nn.Module]:
+    """The three networks by title, shared by all visitors and never changed."""
+    return {title: cnn_core.weights.shared(name) for title, name in NETWORKS.items()}
+
+
+def receive(image: Image.Image | None, normalise: bool = True) -> NDArray[np.float32]:
+    """What the networks are given of a picture: (28, 28) in [0, 1], light on black.
+
+    Raises:
+        Refused: nothing is drawn.
+    """
+    if image is None:
+        raise Refused("Draw something: the sheet is empty.")
+    return cnn_core.drawing.prepare(np.asarray(image.convert("RGB")), centre=normalise, normalise=normalise)
+
+
+def as_tensor(received: NDArray[np.float32]) -> Tensor:
+    """(28, 28) to (1, 1, 28, 28)."""
+    import torch
+
+    return torch.from_numpy(received)[None, None]
+
+
+def as_picture(received: NDArray[np.float32]) -> Image.Image:
+    """(28, 28) in [0, 1] as a grey picture of 28x28 px."""
+    return Image.fromarray(np.round(received * 255).astype(np.uint8))
+
+
+def confidences(network: nn.Module, image: Tensor) -> tuple[dict[str, float], float]:
+    """Probability per class of an image (1, 1, 28, 28), and how familiar it is, both in [0, 1]."""
+    import torch
+
+    with torch.inference_mode():
+        logits = network(image)
+    familiar = cnn_core.evaluation.familiarity(logits).item()
+    return dict(zip(FASHION_CLASSES, logits.softmax(1)[0].tolist(), strict=True)), familiar
+
+
+def run(image: Image.Image) -> tuple[dict[str, float], dict[str, float], dict[str, float], Image.Image]:
+    """Say which garment a drawing or photograph shows.
+
+    Args:
+        image: dark on light or light on dark, of any size; it is cropped, centred and scaled to 28x28.
+
+    Returns:
+        The probability of each of the ten classes by SketchNet, by FashionCNN and by FashionDNN, and the picture of
+        28x28 px that they were given.
+    """
+    received = receive(image)
+    sketch, cnn, dnn = (confidences(network, as_tensor(received))[0] for network in networks().values())
+    return sketch, cnn, dnn, as_picture(received)
+
+
+def verdict(answer: dict[str, float], familiar: float) -> str:
+    """One sentence on SketchNet's answer, as Markdown."""
+    best, second, *_ = sorted(answer, key=answer.__getitem__, reverse=True)
+    if familiar < scores("sketch_net")["drawings"]["familiar_above"]:
+        return t("**Unlike anything I was trained on.** If I had to guess: {best} ({share:.0%}).").format(
+            best=t(best), share=answer[best]
+        )
+    if answer[best] < 0.6:
+        return t("**{best}**, or perhaps {second}.").format(best=t(best), second=t(second))
+    return t("**{best}.**").format(best=t(best))
+
+
+def scores(name: str) -> dict[str, Any]:
+    """What was measured of a shipped network; see `cnn_core.evaluation`."""
+    return json.loads((WEIGHTS / name / "scores.json").read_text())
+
+
+# ---------------------------------------------------------------------------------------------------- Why a CNN?
+
+
+def shift(
+    image: Image.Image | None, right: float, turn: float, scale: float, normalise: bool
+) -> tuple[Image.Image, str, pd.DataFrame]:
+    """How the answers hold while the drawing is moved: the picture now, a sentence, and confidence against shift.
+
+    Args:
+        image: the drawing.
+        right: px of 28, to the left if negative.
+        turn: degrees clockwise.
+        scale: 1 leaves it as it is.
+        normalise: centre the drawing and redraw its strokes first.
+    """
+    equivariance = cnn_core.equivariance
+    received = as_tensor(receive(image, normalise))
+    rows, held = [], []
+    for title, network in networks().items():
+        upright = confidences(network, received)[0]
+        answer = max(upright, key=upright.__getitem__)
+        shifted = equivariance.answers_against_shift(network, received, MOST_SHIFT, turn, scale)
+        for px, confidence in enumerate(shifted[:, FASHION_CLASSES.index(answer)].tolist(), -MOST_SHIFT):
+            rows.append((px, round(confidence, 3), title))
+        still = equivariance.steady_range(equivariance.answers_against_shift(network, received, MOST_SHIFT))
+        held.append(
+            t("**{network}** says {answer} and keeps to it from {left} px left to {right} px right").format(
+                network=title, answer=t(answer), left=still[0], right=still[1]
+            )
+        )
+    now = equivariance.moved(received, right, 0.0, turn, scale)[0, 0].clamp(0, 1).numpy()
+    plot = pd.DataFrame(rows, columns=["shift", "confidence", "network"])
+    return as_picture(now), "; ".join(held) + ".", plot
+
+
+# ---------------------------------------------------------------------------------------------------- Where it looked
+
+
+def attention(image: Image.Image | None, target: str) -> Image.Image:
+    """SketchNet's class-activation map laid over the drawing it was given, 280 px square.
+
+    Args:
+        image: the drawing.
+        target: a class, or anything else for the network's own answer.
+    """
+    received = receive(image)
+    network, tensor = networks()["SketchNet"], as_tensor(received)
+    answer = confidences(network, tensor)[0]
+    chosen = target if target in FASHION_CLASSES else max(answer, key=answer.__getitem__)
+    seen = cnn_core.saliency.class_activation_map(network, tensor, FASHION_CLASSES.index(chosen))[0].numpy()
+    return cnn_core.overlay.heat(received, seen, SHEET)
+
+
+def layers(title: str) -> list[list[Any]]:
+    """One row per layer of a network for an input of 28x28: name, kind, output, size formula, parameters, MACs."""
+    described = cnn_core.layers.describe(cnn_core.weights.shared(NETWORKS[title]), (1, 28, 28))
+    return [
+        [
+            layer.name,
+            layer.kind,
+            "×".join(map(str, layer.output)),
+            layer.size_formula,
+            f"{layer.parameter_formula} = {layer.parameters:,}" if layer.parameter_formula else f"{layer.parameters:,}",
+            f"{layer.multiply_adds:,}",
+        ]
+        for layer in described
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------- How good is it?
+
+
+def summary() -> str:
+    """A table of the three networks: parameters, test accuracy, and accuracy on drawings by hand."""
+    rows = []
+    for title, name in NETWORKS.items():
+        measured = scores(name)
+        drawn = measured["drawings"]
+        rows.append(
+            [title, f"{measured['parameters']:,}"]
+            + [f"{share:.1%}" for share in (measured["accuracy"], drawn["strict"], drawn["near"])]
+        )
+    heads = ["Network", "Parameters", "Photographs (10,000)", "Drawings", "Drawings, near classes count"]
+    return table([t(head) for head in heads], rows)
+
+
+def per_class() -> str:
+    """A table of test accuracy, a row per class and a column per network, worst cells darkest."""
+    shares = np.array([scores(name)["class_accuracy"] for name in NETWORKS.values()]).T
+    rows = [[t(name), *(f"{share:.1%}" for share in row)] for name, row in zip(FASHION_CLASSES, shares, strict=True)]
+    return table([t("Class"), *NETWORKS], rows, shade=np.clip((1 - shares) / 0.4, 0, 1))
+
+
+def confusion(title: str) -> str:
+    """The confusion matrix of a network as a table: true class down, answer across, in percent of the true class."""
+    counts = np.array(scores(NETWORKS[title])["confusion"], float)
+    shares = counts / counts.sum(1, keepdims=True)
+    rows = [
+        [t(name), *(f"{share:.0%}" if share >= 0.005 else "" for share in row)]
+        for name, row in zip(FASHION_CLASSES, shares, strict=True)
+    ]
+    return table([t("True class"), *(t(name) for name in FASHION_CLASSES)], rows, shade=np.sqrt(shares))
+
+
+def curves() -> pd.DataFrame:
+    """Loss and test accuracy against iteration of the two networks of the course, as they were trained."""
+    frames = []
+    for title, name in TRAINABLE.items():
+        with (WEIGHTS / name / "curve.csv").open() as file:
+            points = [
+                (int(row["iteration"]), float(row["loss"]), float(row["test_accuracy"])) for row in csv.DictReader(file)
+            ]
+        thinned = points[:: max(1, len(points) // 150)]
+        frames.append(pd.DataFrame(thinned, columns=["iteration", "loss", "accuracy"]).assign(network=title))
+    return pd.concat(frames)
+
+
+# ---------------------------------------------------------------------------------------------------- The data set
+
+
+def samples(seed: int | None = None, download: bool = False) -> str:
+    """Twenty random training pictures with their labels, as HTML.
+
+    Args:
+        seed: which twenty; random unless given.
+        download: fetch the data set (31 MB) if it is not here.
+
+    Raises:
+        Refused: it is not here, or could not be fetched.
+    """
+    pictures, labels = cnn_core.data.fashion_mnist(True, download=download)
+    chosen = random.Random(seed).sample(range(len(pictures)), 20)
+    figures = []
+    for index in chosen:
+        file = BytesIO()
+        Image.fromarray(pictures[index].numpy()).save(file, "PNG")
+        name = t(FASHION_CLASSES[int(labels[index])])
+        source = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+        figures.append(f'<figure><img src="{source}" alt=""><figcaption>{name}</figcaption></figure>')
+    return f'<div class="samples">{"".join(figures)}</div>'
+
+
+# ---------------------------------------------------------------------------------------------------- Train it yourself
+
+
+def train(
+    title: str, epochs: int, rate: float, pictures: int
+) -> Iterator[tuple[str, pd.DataFrame, nn.Module | None, str | None]]:
+    """Train a network of the course from random weights, about twice a second saying how far it is.
+
+    Args:
+        title: "FashionDNN" or "FashionCNN".
+        epochs: passes through the pictures, 1 to 10.
+        rate: largest learning rate, 1e-5 to 0.1.
+        pictures: how many training pictures, 1,000 to 60,000.
+
+    Yields:
+        a sentence, the curve so far, and, at the end, the network and a safetensors file of it.
+
+    Raises:
+        Refused: the data set is not here, or the loss is no longer a number.
+    """
+    from dataclasses import replace
+
+    from safetensors.torch import save_file
+
+    training = cnn_core.training
+    if title not in TRAINABLE:
+        raise Refused("Choose FashionDNN or FashionCNN.")
+    recipe = replace(training.RECIPES[TRAINABLE[title]], epochs=int(epochs), learning_rate=float(rate))
+    images, labels = cnn_core.data.fashion_mnist(True)
+    test_images, test_labels = cnn_core.data.fashion_mnist(False)
+    network = recipe.build()
+    images, labels = images[: int(pictures)], labels[: int(pictures)]
+    points: list[tuple[int, float, str]] = []
+    said, loss = 0.0, 0.0
+    for step in training.fit(network, recipe, (images, labels), (test_images[:2000], test_labels[:2000])):
+        loss = step.loss if step.iteration == 1 else 0.95 * loss + 0.05 * step.loss
+        if step.accuracy is not None:
+            points.append((step.iteration, round(step.accuracy, 4), "test accuracy"))
+        if time.monotonic() - said > 0.4:
+            said = time.monotonic()
+            points.append((step.iteration, round(loss, 4), "training loss"))
+            sentence = t("Epoch {epoch} of {epochs}, iteration {iteration} of {total}: loss {loss:.2f}.")
+            yield (
+                bar(step.iteration / step.total)
+                + sentence.format(
+                    epoch=step.epoch, epochs=epochs, iteration=step.iteration, total=step.total, loss=loss
+                ),
+                frame(points),
+                None,
+                None,
+            )
+    reached = cnn_core.evaluation.accuracy(network, test_images, test_labels)
+    folder = Path(tempfile.mkdtemp(prefix="convlens-"))
+    file = folder / f"{TRAINABLE[title]}.safetensors"
+    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, file)
+    sentence = t("Done: {accuracy:.1%} of the 10,000 test pictures. Draw on the sheet above: your network answers too.")
+    yield bar(1) + sentence.format(accuracy=reached), frame(points), network, str(file)
+
+
+def bar(share: float) -> str:
+    """A progress bar as HTML."""
+    return f'<progress value="{share:.3f}" aria-label="{t("Progress")}">{share:.0%}</progress>'
+
+
+def frame(points: list[tuple[int, float, str]]) -> pd.DataFrame:
+    """The points of a training as a table for the plot."""
+    return pd.DataFrame(points, columns=["iteration", "value", "what"])
+
+
+# ---------------------------------------------------------------------------------------------------- The page
+
+
+def warm_up() -> None:
+    """Load the networks and classify once, so that the first visitor need not wait."""
+    run(*EXAMPLES[0])
+
+
+def fitted(image: Image.Image) -> Image.Image:
+    """A picture on a square sheet of 280 px, padded with the colour of its own frame."""
+    small = ImageOps.contain(image.convert("RGB"), (SHEET, SHEET))
+    pixels = np.asarray(small)
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    colour = tuple(int(value) for value in np.median(rim, 0))
+    return ImageOps.pad(small, (SHEET, SHEET), color=colour)
+
+
+def look(image: Image.Image | None, own: nn.Module | None) -> list[Any]:
+    """What the page shows of a drawing: the sentence, three answers, the visitor's own network's, and the 28x28."""
+    try:
+        received = receive(image)
+    except Refused as refused:
+        return [t(refused.sentence), None, None, None, None, None]
+    tensor = as_tensor(received)
+    answers = [confidences(network, tensor) for network in networks().values()]
+    mine = confidences(own, tensor)[0] if own is not None else None
+    return [verdict(*answers[0]), *(answer for answer, _ in answers), mine, as_picture(received)]
+
+
+def build() -> None:
+    """Lay out the tab inside the caller's Blocks."""
+    own = gr.State()  # the network that this visitor trained
+    with gr.Row(elem_classes="sketch"):
+        with gr.Column(scale=3, min_width=300):
+            canvas = Canvas(label=t("Your drawing"), fresh=True, elem_id="sketch-canvas")
+            examples = Choices({name: shown_drawing(name).svg() for name in SHOWN}, label=t("Or start from an example"))
+            with gr.Accordion(t("Use a picture instead"), open=False):
+                picture = Picture(
+                    label=t("Photograph or drawing, dark on light or light on dark"),
+                    type="pil",
+                    height=220,
+                    sources=["upload", "webcam", "clipboard"],
+                    elem_id="sketch-picture",
+                )
+        with gr.Column(scale=4, min_width=300):
+            sentence = gr.Markdown(t("Draw something: the sheet is empty."), elem_id="sketch-verdict", min_height=40)
+            with gr.Row(equal_height=True):
+                sketch = gr.Label(label="SketchNet", num_top_classes=3, elem_id="sketch-answer", min_width=240, scale=3)
+                received = gr.Image(
+                    label=t("What the networks see: 28×28 px"),
+                    image_mode="L",
+                    format="png",
+                    height=200,
+                    buttons=[],
+                    elem_id="sketch-received",
+                    elem_classes="pixels",
+                    min_width=150,
+                    scale=2,
+                    interactive=False,
+                )
+            with gr.Row():
+                cnn = gr.Label(
+                    label=t("FashionCNN (photographs only)"), num_top_classes=3, min_width=200, elem_id="sketch-cnn"
+                )
+                dnn = gr.Label(
+                    label=t("FashionDNN (no convolutions)"), num_top_classes=3, min_width=200, elem_id="sketch-dnn"
+                )
+            mine = gr.Label(label=t("The network you trained"), num_top_classes=3, visible=False, elem_id="sketch-mine")
+    answers = [sentence, sketch, cnn, dnn, mine, received]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    canvas.input(shown(look), [canvas, own], answers, trigger_mode="always_last", **quiet)
+    picture.upload(shown(run), picture, [sketch, cnn, dnn, received], api_name=API).success(
+        lambda image: fitted(image), picture, canvas, **quiet
+    ).then(shown(look), [canvas, own], answers, **quiet)
+    chosen = examples.click(sheet, examples, canvas, **quiet)
+    chosen.then(shown(look), [canvas, own], answers, **quiet)
+    opened = Context.root_block.load(lambda: sheet(next(iter(SHOWN))), None, canvas, **quiet)  # pyright: ignore[reportOptionalMemberAccess]
+    opened.then(shown(look), [canvas, own], answers, **quiet)
+
+    with gr.Tabs(elem_id="sketch-more"):
+        with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
+            build_why(canvas, why_tab, quiet)
+        with gr.Tab(t("Where it looked"), id="where") as where_tab:
+            build_where(canvas, where_tab, quiet)
+        with gr.Tab(t("How good is it?"), id="how-good"):
+            build_how_good(quiet)
+        with gr.Tab(t("The data set"), id="data") as data_tab:
+            build_data(data_tab, quiet)
+        with gr.Tab(t("Train it yourself"), id="train"):
+            build_train(canvas, own, mine, answers, quiet)
+
+
+def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
+    """The part that moves the drawing about."""
+    gr.Markdown(
+        t(
+            "A convolution slides the same weights over the whole picture, so what it has learnt in one place it knows "
+            "in all. A fully connected layer learns every place anew: move the drawing and watch its confidence go."
+        ),
+        elem_classes="introduction",
+    )
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            right = gr.Slider(-MOST_SHIFT, MOST_SHIFT, 0, step=1, label=t("Shift to the right (px of 28)"))
+            turn = gr.Slider(-180, 180, 0, step=5, label=t("Turn clockwise (degrees)"))
+            scale = gr.Slider(0.5, 1.5, 1, step=0.05, label=t("Scale (times)"))
+            normalise = gr.Checkbox(True, label=t("Centre the drawing and normalise its strokes first"))
+            now = gr.Image(
+                label=t("Moved, as the networks see it"),
+                format="png",
+                image_mode="L",
+                height=180,
+                buttons=[],
+                elem_classes="pixels",
+                interactive=False,
+            )
+        with gr.Column(scale=2, min_width=300):
+            plot = gr.LinePlot(
+                x="shift",
+                y="confidence",
+                color="network",
+                color_map=COLOURS,
+                x_title=t("Shift to the right (px of 28)"),
+                y_title=t("Confidence in its own first answer"),
+                color_title=t("Network"),
+                y_lim=[0, 1],
+                height=320,
+                label=t("Confidence against shift"),
+                elem_id="sketch-shift",
+            )
+            held = gr.Markdown(elem_id="sketch-held")
+    inputs, outputs = [canvas, right, turn, scale, normalise], [now, held, plot]
+    for control in (right, turn, scale, normalise):
+        control.change(shown(shift), inputs, outputs, trigger_mode="always_last", **quiet)
+    tab.select(shown(shift), inputs, outputs, **quiet)
+
+
+def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
+    """The class-activation map and the table of layers."""
+    own_answer = t("Its own answer")
+    with gr.Row():
+        with gr.Column(scale=1, min_width=280):
+            target = gr.Dropdown([own_answer, *FASHION_CLASSES], value=own_answer, label=t("What speaks for"))
+            heat = gr.Image(
+                label=t("Class-activation map of SketchNet"), format="png", height=300, buttons=[], interactive=False
+            )
+            gr.Markdown(
+                t(
+                    "Bright: what speaks for the class. The map is 7×7, one value per unit of the last convolution "
+                    "([Zhou et al., 2015](https://arxiv.org/abs/1512.04150))."
+                )
+            )
+        with gr.Column(scale=2, min_width=300):
+            title = gr.Radio(list(NETWORKS), value="SketchNet", label=t("Network"))
+            rows = gr.Dataframe(
+                headers=[
+                    t(head) for head in ("Layer", "Kind", "Output", "(W−F+2P)/S+1", "Parameters", "Multiply–adds")
+                ],
+                interactive=False,
+                wrap=False,
+                max_height=420,
+                label=t("Every layer for this input of 28×28 px: W input, F window, P padding, S stride (px)"),
+                elem_id="sketch-layers",
+            )
+    gr.on([tab.select, target.input], shown(attention), [canvas, target], heat, **quiet)
+    gr.on([tab.select, title.input], shown(layers), title, rows, **quiet)
+
+
+def build_how_good(quiet: dict[str, Any]) -> None:
+    """Scores, confusion matrix and training curves."""
+    gr.HTML(summary, elem_id="sketch-scores")
+    gr.Markdown(
+        t(
+            "One figure hides much: 80 % overall may hide a class that is wrong every other time. Look at the worst "
+            "row before you trust the best one."
+        ),
+        elem_classes="introduction",
+    )
+    with gr.Row():
+        with gr.Column(min_width=300):
+            gr.Markdown(t("### Accuracy by class"))
+            gr.HTML(per_class)
+        with gr.Column(min_width=300):
+            gr.Markdown(t("### What is taken for what"))
+            title = gr.Radio(list(NETWORKS), value="SketchNet", label=t("Network"))
+            matrix = gr.HTML(lambda: confusion("SketchNet"), elem_id="sketch-confusion")
+            title.input(shown(confusion), title, matrix, **quiet)
+    gr.Markdown(t("### How they were trained"))
+    with gr.Row():
+        for column, heading in (("loss", t("Training loss")), ("accuracy", t("Test accuracy"))):
+            gr.LinePlot(
+                curves,
+                x="iteration",
+                y=column,
+                color="network",
+                color_map=COLOURS,
+                x_title=t("Iteration"),
+                y_title=heading,
+                color_title=t("Network"),
+                label=heading,
+                y_lim=[0.5, 1] if column == "accuracy" else [0, 2],
+                height=260,
+                min_width=300,
+            )
+
+
+def build_data(tab: gr.Tab, quiet: dict[str, Any]) -> None:
+    """Twenty pictures of the training set."""
+    gr.Markdown(
+        t(
+            "[Fashion-MNIST](https://arxiv.org/abs/1708.07747): 70,000 photographs from a shop's catalogue, 28×28 px, "
+            "ten classes with 7,000 pictures each."
+        ),
+        elem_classes="introduction",
+    )
+    grid = gr.HTML(elem_id="sketch-samples")
+    with gr.Row():
+        again = gr.Button(t("Twenty others"))
+        fetch = gr.Button(t("Download the data set (31 MB)"), visible=False)
+
+    def show() -> tuple[str, Any]:
+        try:
+            return samples(), gr.update(visible=False)
+        except Refused as refused:
+            return t(refused.sentence).format(**refused.values), gr.update(visible=True)
+
+    gr.on([tab.select, again.click], show, None, [grid, fetch], **quiet)
+    fetch.click(shown(lambda: samples(download=True)), None, grid, api_visibility="private")
+
+
+def build_train(canvas: Canvas, own: gr.State, mine: gr.Label, answers: list[Any], quiet: dict[str, Any]) -> None:
+    """A training that the visitor starts, watches and stops."""
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            title = gr.Radio(list(TRAINABLE), value="FashionDNN", label=t("Network"))
+            epochs = gr.Slider(1, 10, 2, step=1, label=t("Epochs"))
+            rate = gr.Number(0.002, minimum=1e-5, maximum=0.1, step=0.001, label=t("Largest learning rate"))
+            pictures = gr.Slider(1000, 60_000, 12_000, step=1000, label=t("Training pictures"))
+            with gr.Row():
+                start = gr.Button(t("Train"), variant="primary", elem_id="sketch-train")
+                stop = gr.Button(t("Stop"), elem_id="sketch-stop")
+        with gr.Column(scale=2, min_width=300):
+            progress = gr.HTML(t("Random weights so far."), elem_id="sketch-progress")
+            plot = gr.LinePlot(
+                x="iteration",
+                y="value",
+                color="what",
+                color_map={"training loss": "#D55E00", "test accuracy": "#009E73"},
+                x_title=t("Iteration"),
+                y_title=t("Loss, and accuracy (0 to 1)"),
+                color_title=t("Curve"),
+                height=280,
+                label=t("Training"),
+            )
+            file = gr.DownloadButton(t("Download the weights (safetensors)"), visible=False, elem_id="sketch-weights")
+
+    def watch(*settings: Any) -> Iterator[Any]:
+        for sentence, points, network, path in train(*settings):
+            done = path is not None
+            yield sentence, points, network, gr.update(value=path, visible=done), gr.update(visible=done)
+
+    # One training at a time on the machine; others wait their turn and are told so by the queue.
+    running = start.click(
+        shown(watch),
+        [title, epochs, rate, pictures],
+        [progress, plot, own, file, mine],
+        concurrency_id="train",
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+    )
+    running.success(shown(look), [canvas, own], answers, **quiet)
+    stop.click(lambda: t("Stopped: nothing was kept."), None, progress, cancels=[running], **quiet)

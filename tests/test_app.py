@@ -1,0 +1,280 @@
+"""The page as a whole: what every tab must offer, and how the page is served."""
+
+import inspect
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from urllib.request import Request, urlopen
+
+import benchmark_startup
+import gradio as gr
+import pytest
+
+import app
+from cnn_core.errors import Refused
+
+ROOT = Path(__file__).parents[1]
+
+every_tab = pytest.mark.parametrize("tab", app.TABS, ids=[tab.NAME for tab in app.TABS])
+
+
+@pytest.fixture(scope="module")
+def address():
+    page = app.build_app()
+    yield app.serve(page, server_name="127.0.0.1")
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def endpoints(address):
+    """Public endpoints by name, as the page documents them."""
+    with urlopen(f"{address}gradio_api/info", timeout=30) as answer:
+        return {name.strip("/"): about for name, about in json.load(answer)["named_endpoints"].items()}
+
+
+# The contract of a tab
+
+
+@every_tab
+def test_tab_introduces_itself(tab):
+    assert tab.TITLE.strip()
+    assert len(tab.__doc__.split()) >= 8
+
+
+@every_tab
+def test_tab_is_named_after_its_file(tab):
+    assert tab.__name__ == f"demos.{tab.NAME}"
+    assert tab.NAME.isidentifier()
+
+
+@every_tab
+def test_examples_run(tab):
+    assert len(tab.EXAMPLES) > 0
+    for row in tab.EXAMPLES:
+        assert tab.run(*row) is not None
+
+
+@every_tab
+def test_run_is_typed_and_described(tab):
+    parameters = inspect.signature(tab.run).parameters.values()
+    assert all(parameter.annotation is not parameter.empty for parameter in parameters)
+    assert tab.run.__doc__
+
+
+@every_tab
+def test_run_is_an_endpoint_described_by_its_docstring(tab, endpoints):
+    assert tab.API in endpoints
+    assert endpoints[tab.API]["description"].split() == tab.run.__doc__.split("Args:")[0].split()
+
+
+def test_every_endpoint_belongs_to_a_tab_and_is_described(endpoints):
+    assert [name for name in endpoints if not any(tab.NAME in name for tab in app.TABS)] == []
+    assert [name for name, about in endpoints.items() if not about["description"].strip()] == []
+
+
+def test_every_parameter_of_an_endpoint_has_a_label(endpoints):
+    for name, about in endpoints.items():
+        assert all(parameter["label"].strip() for parameter in about["parameters"]), name
+
+
+# The page
+
+
+def test_page_is_served_and_says_its_name(address):
+    with urlopen(address, timeout=30) as answer:
+        assert answer.status == 200
+        assert "ConvLens" in answer.read().decode()
+
+
+def test_options_are_the_ones_of_the_project(address):
+    with urlopen(f"{address}config", timeout=30) as answer:
+        config = json.load(answer)
+    assert config["analytics_enabled"] is False
+    assert config["show_error"] is False
+    assert config["run_history"] is False
+    assert config["footer_links"] == ["api"]
+
+
+def test_nothing_but_our_own_machine_is_needed():
+    """Every look-up and connection of a process that serves the page once goes to 127.0.0.1."""
+    program = """
+import sys
+hosts = set()
+def listen(event, arguments):
+    if event == "socket.getaddrinfo":
+        hosts.add(arguments[0])
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        hosts.add(arguments[1][0])
+sys.addaudithook(listen)
+import app, time
+page = app.build_app()
+app.serve(page, server_name="127.0.0.1")
+time.sleep(1)
+page.close(verbose=False)
+print(*sorted(map(str, hosts)))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert found.stdout.split() == ["127.0.0.1"]
+
+
+def test_larger_uploads_are_turned_away(address):
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    body = head + bytes(11 * 10**6) + b"\r\n--x--\r\n"
+    request = Request(f"{address}gradio_api/upload", body, {"Content-Type": "multipart/form-data; boundary=x"})
+    with pytest.raises(OSError, match=r"413|reset|Broken pipe"):
+        urlopen(request, timeout=30)
+
+
+# Which tab is open
+
+
+def stand_in(name: str) -> ModuleType:
+    """A tab that says its name."""
+    tab = ModuleType(f"demos.{name}", f"What {name} is about.")
+    vars(tab).update(NAME=name, API=name, TITLE=name.title(), EXAMPLES=[[1]], run=lambda number: number)
+    vars(tab)["build"] = lambda: gr.Markdown(f"This is {name}.")
+    return tab
+
+
+@pytest.fixture
+def three_tabs(monkeypatch):
+    monkeypatch.setattr(app, "TABS", (stand_in("first"), stand_in("second"), stand_in("third")))
+
+
+@pytest.mark.parametrize(
+    ("query", "opened"),
+    [({}, "first"), ({"tab": "second"}, "second"), ({"tab": "nonsense"}, "first"), ({"tab": ""}, "first")],
+)
+def test_address_names_the_tab(three_tabs, query, opened):
+    request = SimpleNamespace(query_params=query)
+    assert app._open_tab(request).selected == opened
+
+
+def test_address_and_open_tab_follow_each_other_in_the_browser(three_tabs, page):
+    from playwright.sync_api import expect
+
+    served = app.build_app()
+    address = app.serve(served, server_name="127.0.0.1")
+    try:
+        page.goto(f"{address}?tab=second&mark=1")
+        expect(page.get_by_role("tab", name="Second", exact=True)).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_text("This is second.")).to_be_visible()
+        page.wait_for_function("window.convlensOpened")
+        page.get_by_role("tab", name="Third", exact=True).click()
+        expect(page.get_by_text("This is third.")).to_be_visible()
+        page.wait_for_url(f"{address}?tab=third&mark=1")
+        page.reload()
+        expect(page.get_by_text("This is third.")).to_be_visible()
+        assert page.url == f"{address}?tab=third&mark=1"
+    finally:
+        served.close(verbose=False)
+
+
+# The command line
+
+
+def test_help_names_every_option():
+    found = subprocess.run(
+        [sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    options = {"--host", "--port", "--share", "--root-path", "--lang", "--weights-repo"}
+    assert options <= set(found.stdout.replace("[", " ").split())
+
+
+def test_port_in_use_is_said_in_one_sentence(address):
+    port = address.rstrip("/").rpartition(":")[2]
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", port]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 1
+    assert "try another --host or --port" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What `main` did, in order, with nothing really served."""
+    done = []
+    monkeypatch.setattr(app, "serve", lambda page, **where: done.append(where) or "http://127.0.0.1:1/")
+    monkeypatch.setattr(app, "warm_up", lambda: done.append("warmed up"))
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: time.sleep(0.2) or done.append("blocked"))
+    return done
+
+
+def test_main_serves_then_warms_up_then_waits(started, capsys):
+    app.main([])
+    nowhere = {"server_name": None, "server_port": None, "root_path": None, "share": None}
+    assert started == [nowhere, "warmed up", "blocked"]
+    assert "http://127.0.0.1:1/" in capsys.readouterr().out
+
+
+def test_main_passes_its_options_on(started, monkeypatch):
+    monkeypatch.setenv("CONVLENS_WEIGHTS_REPO", "")
+    app.main(["--host", "0.0.0.0", "--port", "8000", "--root-path", "/demos", "--share", "--weights-repo", "me/nets"])
+    assert started[0] == {"server_name": "0.0.0.0", "server_port": 8000, "root_path": "/demos", "share": True}
+    assert app.os.environ["CONVLENS_WEIGHTS_REPO"] == "me/nets"
+
+
+def test_warming_up_goes_on_where_weights_are_out_of_reach(three_tabs, monkeypatch, caplog):
+    def refuse():
+        raise Refused("No weights for {name}.", name="first")
+
+    warmed = []
+    app.TABS[0].warm_up = refuse
+    app.TABS[2].warm_up = lambda: warmed.append("third")
+    app.warm_up()
+    assert warmed == ["third"]
+    assert "first: No weights for first." in caplog.text
+
+
+# The look
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two "#rrggbb" colours (WCAG 2.2, "relative luminance")."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [
+        ("button_primary_text_color", "button_primary_background_fill"),
+        ("button_primary_text_color_dark", "button_primary_background_fill_dark"),
+        ("link_text_color", "body_background_fill"),
+        ("link_text_color_dark", "body_background_fill_dark"),
+        ("body_text_color_subdued", "body_background_fill"),
+        ("body_text_color_subdued_dark", "body_background_fill_dark"),
+        ("block_label_text_color", "block_label_background_fill"),
+        ("block_label_text_color_dark", "block_label_background_fill_dark"),
+    ],
+)
+def test_theme_has_the_contrast_of_wcag_aa(text, ground):
+    def colour(name: str) -> str:
+        value = getattr(app.THEME, name)
+        return colour(value[1:]) if value.startswith("*") else {"white": "#ffffff"}.get(value, value)
+
+    assert contrast(colour(text), colour(ground)) >= 4.5
+
+
+def test_style_sheet_asks_for_nothing_elsewhere():
+    style = (ROOT / "demos" / "style.css").read_text(encoding="utf-8")
+    assert not any(word in style for word in ("http", "url(", "@import"))
+
+
+# Starting
+
+
+def test_app_starts_about_as_fast_as_a_bare_page():
+    ours, theirs = benchmark_startup.measure(runs=3)
+    assert ours <= 1.3 * theirs, f"{ours:.2f} s against {theirs:.2f} s"
