@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import themes
 
 from cnn_core.errors import Refused
 from demos import Demo, sketch
@@ -28,7 +29,7 @@ SANS = ("ui-sans-serif", "system-ui", "sans-serif")  # the visitor's own fonts: 
 MONO = ("ui-monospace", "Consolas", "monospace")
 
 # Teal 700 on white and stone 950 on teal 400 have contrasts of 5.5:1 and 10.6:1; WCAG AA asks for 4.5:1.
-THEME = gr.themes.Base(
+THEME = themes.Base(
     primary_hue="teal", secondary_hue="teal", neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
 ).set(
     color_accent="*primary_700",

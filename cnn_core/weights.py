@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.errors import Refused
 from cnn_core.models.fashion import FashionCNN, FashionDNN
+from cnn_core.models.sketch import SketchNet
 
 FOLDER = Path(__file__).parents[1] / "weights"
 ANSWER = 4.0  # s the Hub has for its first answer; its own client would wait and ask again for up to 396 s
@@ -170,6 +171,8 @@ WEIGHTS: dict[str, Weights] = {
     "fashion_dnn": Weights(FashionDNN, Shipped("fashion_dnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 235_146,
                            "MIT", "not measured yet", None),
     "fashion_cnn": Weights(FashionCNN, Shipped("fashion_cnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 1_475_338,
+                           "MIT", "not measured yet", None),
+    "sketch_net":  Weights(SketchNet,  Shipped("sketch_net/model.safetensors"),  FASHION_CLASSES, GARMENTS, 380_778,
                            "MIT", "not measured yet", None),
 }
 # fmt: on

@@ -12,7 +12,8 @@ import random
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,13 @@ TITLE = "Fashion sketch"
 NETWORKS = {"SketchNet": "sketch_net", "FashionCNN": "fashion_cnn", "FashionDNN": "fashion_dnn"}
 TRAINABLE = {"FashionDNN": "fashion_dnn", "FashionCNN": "fashion_cnn"}
 # Okabe and Ito's colours, which colour-blind readers tell apart too.
-COLOURS = {"SketchNet": "#009E73", "FashionCNN": "#D55E00", "FashionDNN": "#0072B2", "loss": "#D55E00"}
+COLOURS = {
+    "SketchNet": "#009E73",
+    "FashionCNN": "#D55E00",
+    "FashionDNN": "#0072B2",
+    "training loss": "#D55E00",
+    "test accuracy": "#009E73",
+}
 WEIGHTS = Path(__file__).parents[1] / "weights"  # scores and curves stand beside the weights
 MOST_SHIFT = 12  # px of 28
 SHEET = 280  # px
@@ -145,13 +152,22 @@ def verdict(answer: dict[str, float], familiar: float) -> str:
             best=t(best), share=answer[best]
         )
     if answer[best] < 0.6:
-        return t("**{best}**, or perhaps {second}.").format(best=t(best), second=t(second))
-    return t("**{best}.**").format(best=t(best))
+        return t("**{best}** ({share:.0%}), or perhaps {second}.").format(
+            best=t(best), share=answer[best], second=t(second)
+        )
+    return t("**{best}** ({share:.0%}).").format(best=t(best), share=answer[best])
 
 
 def scores(name: str) -> dict[str, Any]:
-    """What was measured of a shipped network; see `cnn_core.evaluation`."""
-    return json.loads((WEIGHTS / name / "scores.json").read_text())
+    """What was measured of a shipped network; see `cnn_core.evaluation`.
+
+    Raises:
+        Refused: this copy of the project comes without the scores.
+    """
+    try:
+        return json.loads((WEIGHTS / name / "scores.json").read_text())
+    except FileNotFoundError as missing:
+        raise Refused("The scores of {name} are not on this machine.", name=name) from missing
 
 
 # ---------------------------------------------------------------------------------------------------- Why a CNN?
@@ -173,15 +189,14 @@ def shift(
     received = as_tensor(receive(image, normalise))
     rows, held = [], []
     for title, network in networks().items():
-        upright = confidences(network, received)[0]
-        answer = max(upright, key=upright.__getitem__)
         shifted = equivariance.answers_against_shift(network, received, MOST_SHIFT, turn, scale)
-        for px, confidence in enumerate(shifted[:, FASHION_CLASSES.index(answer)].tolist(), -MOST_SHIFT):
+        answer = int(shifted[MOST_SHIFT].argmax())
+        left, steady = equivariance.steady_range(shifted)
+        for px, confidence in enumerate(shifted[:, answer].tolist(), -MOST_SHIFT):
             rows.append((px, round(confidence, 3), title))
-        still = equivariance.steady_range(equivariance.answers_against_shift(network, received, MOST_SHIFT))
         held.append(
             t("**{network}** says {answer} and keeps to it from {left} px left to {right} px right").format(
-                network=title, answer=t(answer), left=still[0], right=still[1]
+                network=title, answer=t(FASHION_CLASSES[answer]), left=left, right=steady
             )
         )
     now = equivariance.moved(received, right, 0.0, turn, scale)[0, 0].clamp(0, 1).numpy()
@@ -207,20 +222,22 @@ def attention(image: Image.Image | None, target: str) -> Image.Image:
     return cnn_core.overlay.heat(received, seen, SHEET)
 
 
-def layers(title: str) -> list[list[Any]]:
-    """One row per layer of a network for an input of 28x28: name, kind, output, size formula, parameters, MACs."""
+def layers(title: str) -> str:
+    """A table with a row per layer of a network, for an input of 28x28, as HTML."""
     described = cnn_core.layers.describe(cnn_core.weights.shared(NETWORKS[title]), (1, 28, 28))
-    return [
+    rows = [
         [
-            layer.name,
             layer.kind,
             "×".join(map(str, layer.output)),
             layer.size_formula,
-            f"{layer.parameter_formula} = {layer.parameters:,}" if layer.parameter_formula else f"{layer.parameters:,}",
-            f"{layer.multiply_adds:,}",
+            f"{layer.parameter_formula} = {layer.parameters:,}" if layer.parameters else "",
+            f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
         ]
         for layer in described
     ]
+    totals = (sum(layer.parameters for layer in described), sum(layer.multiply_adds for layer in described))
+    rows.append([t("Total"), "", "", *(f"{total:,}" for total in totals)])
+    return table([t(head) for head in ("Layer", "Output", "Output size", "Parameters", "Multiply–adds")], rows)
 
 
 # ---------------------------------------------------------------------------------------------------- How good is it?
@@ -262,16 +279,24 @@ def curves() -> pd.DataFrame:
     """Loss and test accuracy against iteration of the two networks of the course, as they were trained."""
     frames = []
     for title, name in TRAINABLE.items():
+        if not (WEIGHTS / name / "curve.csv").is_file():
+            continue
         with (WEIGHTS / name / "curve.csv").open() as file:
             points = [
                 (int(row["iteration"]), float(row["loss"]), float(row["test_accuracy"])) for row in csv.DictReader(file)
             ]
         thinned = points[:: max(1, len(points) // 150)]
         frames.append(pd.DataFrame(thinned, columns=["iteration", "loss", "accuracy"]).assign(network=title))
-    return pd.concat(frames)
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["iteration", "loss", "accuracy", "network"])
 
 
 # ---------------------------------------------------------------------------------------------------- The data set
+
+
+@cache
+def training_set(download: bool = False) -> tuple[Tensor, Tensor]:
+    """Fashion-MNIST's training pictures and labels, read once (47 MB)."""
+    return cnn_core.data.fashion_mnist(True, download=download)
 
 
 def samples(seed: int | None = None, download: bool = False) -> str:
@@ -284,7 +309,7 @@ def samples(seed: int | None = None, download: bool = False) -> str:
     Raises:
         Refused: it is not here, or could not be fetched.
     """
-    pictures, labels = cnn_core.data.fashion_mnist(True, download=download)
+    pictures, labels = training_set(download)
     chosen = random.Random(seed).sample(range(len(pictures)), 20)
     figures = []
     for index in chosen:
@@ -324,7 +349,7 @@ def train(
     if title not in TRAINABLE:
         raise Refused("Choose FashionDNN or FashionCNN.")
     recipe = replace(training.RECIPES[TRAINABLE[title]], epochs=int(epochs), learning_rate=float(rate))
-    images, labels = cnn_core.data.fashion_mnist(True)
+    images, labels = training_set()
     test_images, test_labels = cnn_core.data.fashion_mnist(False)
     network = recipe.build()
     images, labels = images[: int(pictures)], labels[: int(pictures)]
@@ -353,6 +378,20 @@ def train(
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, file)
     sentence = t("Done: {accuracy:.1%} of the 10,000 test pictures. Draw on the sheet above: your network answers too.")
     yield bar(1) + sentence.format(accuracy=reached), frame(points), network, str(file)
+
+
+def shipped_training() -> pd.DataFrame:
+    """The training of the shipped FashionDNN as a table for the plot: the example before there is one's own."""
+    points = curves().query("network == 'FashionDNN'")
+    columns = {"loss": "training loss", "accuracy": "test accuracy"}
+    long = points.rename(columns=columns).melt("iteration", list(columns.values()), "what", "value")
+    return long[["iteration", "value", "what"]]
+
+
+def key(names: Iterable[str]) -> str:
+    """Which colour is whose on a plot, as HTML."""
+    items = "".join(f'<span style="--colour: {COLOURS[name]}">{t(name)}</span>' for name in names)
+    return f'<div class="key">{items}</div>'
 
 
 def bar(share: float) -> str:
@@ -394,11 +433,22 @@ def look(image: Image.Image | None, own: nn.Module | None) -> list[Any]:
     return [verdict(*answers[0]), *(answer for answer, _ in answers), mine, as_picture(received)]
 
 
+def when_drawn(run: Callable[..., Any], outputs: int) -> Callable[..., Any]:
+    """`run` as the page calls it: an empty sheet empties what it shows instead of being refused."""
+
+    @shown
+    def quietly(image: Image.Image | None, *rest: Any) -> Any:
+        return run(image, *rest) if image is not None else [None] * outputs if outputs > 1 else None
+
+    return quietly
+
+
 def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     own = gr.State()  # the network that this visitor trained
     with gr.Row(elem_classes="sketch"):
         with gr.Column(scale=3, min_width=300):
+            sentence = gr.Markdown(t("Waking the networks …"), elem_id="sketch-verdict", min_height=32)
             canvas = Canvas(label=t("Your drawing"), fresh=True, elem_id="sketch-canvas")
             examples = Choices({name: shown_drawing(name).svg() for name in SHOWN}, label=t("Or start from an example"))
             with gr.Accordion(t("Use a picture instead"), open=False):
@@ -410,7 +460,6 @@ def build() -> None:
                     elem_id="sketch-picture",
                 )
         with gr.Column(scale=4, min_width=300):
-            sentence = gr.Markdown(t("Draw something: the sheet is empty."), elem_id="sketch-verdict", min_height=40)
             with gr.Row(equal_height=True):
                 sketch = gr.Label(label="SketchNet", num_top_classes=3, elem_id="sketch-answer", min_width=240, scale=3)
                 received = gr.Image(
@@ -419,6 +468,7 @@ def build() -> None:
                     format="png",
                     height=200,
                     buttons=[],
+                    alt_text=t("The drawing as the networks receive it"),
                     elem_id="sketch-received",
                     elem_classes="pixels",
                     min_width=150,
@@ -445,13 +495,13 @@ def build() -> None:
     opened = Context.root_block.load(lambda: sheet(next(iter(SHOWN))), None, canvas, **quiet)  # pyright: ignore[reportOptionalMemberAccess]
     opened.then(shown(look), [canvas, own], answers, **quiet)
 
-    with gr.Tabs(elem_id="sketch-more"):
+    with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap"):
         with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
             build_why(canvas, why_tab, quiet)
         with gr.Tab(t("Where it looked"), id="where") as where_tab:
             build_where(canvas, where_tab, quiet)
-        with gr.Tab(t("How good is it?"), id="how-good"):
-            build_how_good(quiet)
+        with gr.Tab(t("How good is it?"), id="how-good") as good_tab:
+            build_how_good(good_tab, quiet)
         with gr.Tab(t("The data set"), id="data") as data_tab:
             build_data(data_tab, quiet)
         with gr.Tab(t("Train it yourself"), id="train"):
@@ -475,6 +525,7 @@ def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
             normalise = gr.Checkbox(True, label=t("Centre the drawing and normalise its strokes first"))
             now = gr.Image(
                 label=t("Moved, as the networks see it"),
+                alt_text=t("The drawing after moving, turning and scaling"),
                 format="png",
                 image_mode="L",
                 height=180,
@@ -489,18 +540,18 @@ def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
                 color="network",
                 color_map=COLOURS,
                 x_title=t("Shift to the right (px of 28)"),
-                y_title=t("Confidence in its own first answer"),
-                color_title=t("Network"),
+                y_title=t("Confidence in the answer at 0 px"),
                 y_lim=[0, 1],
-                height=320,
+                height=380,
                 label=t("Confidence against shift"),
                 elem_id="sketch-shift",
+                elem_classes="keyed",
             )
+            gr.HTML(key(NETWORKS))
             held = gr.Markdown(elem_id="sketch-held")
+    moves = [canvas.input, canvas.change, tab.select, right.input, turn.input, scale.input, normalise.input]
     inputs, outputs = [canvas, right, turn, scale, normalise], [now, held, plot]
-    for control in (right, turn, scale, normalise):
-        control.change(shown(shift), inputs, outputs, trigger_mode="always_last", **quiet)
-    tab.select(shown(shift), inputs, outputs, **quiet)
+    gr.on(moves, when_drawn(shift, len(outputs)), inputs, outputs, trigger_mode="always_last", **quiet)
 
 
 def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
@@ -510,7 +561,12 @@ def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
         with gr.Column(scale=1, min_width=280):
             target = gr.Dropdown([own_answer, *FASHION_CLASSES], value=own_answer, label=t("What speaks for"))
             heat = gr.Image(
-                label=t("Class-activation map of SketchNet"), format="png", height=300, buttons=[], interactive=False
+                label=t("Class-activation map of SketchNet"),
+                alt_text=t("The drawing with a map of what speaks for the class"),
+                format="png",
+                height=300,
+                buttons=[],
+                interactive=False,
             )
             gr.Markdown(
                 t(
@@ -520,23 +576,21 @@ def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
             )
         with gr.Column(scale=2, min_width=300):
             title = gr.Radio(list(NETWORKS), value="SketchNet", label=t("Network"))
-            rows = gr.Dataframe(
-                headers=[
-                    t(head) for head in ("Layer", "Kind", "Output", "(W−F+2P)/S+1", "Parameters", "Multiply–adds")
-                ],
-                interactive=False,
-                wrap=False,
-                max_height=420,
-                label=t("Every layer for this input of 28×28 px: W input, F window, P padding, S stride (px)"),
-                elem_id="sketch-layers",
+            rows = gr.HTML(elem_id="sketch-layers")
+            gr.Markdown(
+                t(
+                    "Every layer for this input of 28×28 px. Output size: (W−F+2P)/S+1, with W the input's width, F "
+                    "the window's, P the padding and S the stride, all in px."
+                )
             )
-    gr.on([tab.select, target.input], shown(attention), [canvas, target], heat, **quiet)
+    looks = [canvas.input, canvas.change, tab.select, target.input]
+    gr.on(looks, when_drawn(attention, 1), [canvas, target], heat, trigger_mode="always_last", **quiet)
     gr.on([tab.select, title.input], shown(layers), title, rows, **quiet)
 
 
-def build_how_good(quiet: dict[str, Any]) -> None:
+def build_how_good(tab: gr.Tab, quiet: dict[str, Any]) -> None:
     """Scores, confusion matrix and training curves."""
-    gr.HTML(summary, elem_id="sketch-scores")
+    overview = gr.HTML(elem_id="sketch-scores")
     gr.Markdown(
         t(
             "One figure hides much: 80 % overall may hide a class that is wrong every other time. Look at the worst "
@@ -545,31 +599,42 @@ def build_how_good(quiet: dict[str, Any]) -> None:
         elem_classes="introduction",
     )
     with gr.Row():
-        with gr.Column(min_width=300):
-            gr.Markdown(t("### Accuracy by class"))
-            gr.HTML(per_class)
-        with gr.Column(min_width=300):
-            gr.Markdown(t("### What is taken for what"))
+        with gr.Column(scale=2, min_width=300):
+            gr.Markdown(t("### Accuracy by class, on photographs"))
+            classes = gr.HTML()
+        with gr.Column(scale=3, min_width=300):
+            gr.Markdown(t("### What is taken for what, on photographs"))
             title = gr.Radio(list(NETWORKS), value="SketchNet", label=t("Network"))
-            matrix = gr.HTML(lambda: confusion("SketchNet"), elem_id="sketch-confusion")
-            title.input(shown(confusion), title, matrix, **quiet)
+            matrix = gr.HTML(elem_id="sketch-confusion")
     gr.Markdown(t("### How they were trained"))
     with gr.Row():
-        for column, heading in (("loss", t("Training loss")), ("accuracy", t("Test accuracy"))):
+        plots = [
             gr.LinePlot(
-                curves,
                 x="iteration",
                 y=column,
                 color="network",
                 color_map=COLOURS,
                 x_title=t("Iteration"),
                 y_title=heading,
-                color_title=t("Network"),
                 label=heading,
-                y_lim=[0.5, 1] if column == "accuracy" else [0, 2],
+                y_lim=limits,
                 height=260,
                 min_width=300,
+                elem_classes="keyed",
             )
+            for column, heading, limits in (
+                ("loss", t("Training loss"), [0, 2]),
+                ("accuracy", t("Test accuracy"), [0.6, 1]),
+            )
+        ]
+
+    gr.HTML(key(TRAINABLE))
+
+    def show(title: str) -> list[Any]:
+        return [summary(), per_class(), confusion(title), curves(), curves()]
+
+    tab.select(shown(show), title, [overview, classes, matrix, *plots], **quiet)
+    title.input(shown(confusion), title, matrix, **quiet)
 
 
 def build_data(tab: gr.Tab, quiet: dict[str, Any]) -> None:
@@ -583,8 +648,8 @@ def build_data(tab: gr.Tab, quiet: dict[str, Any]) -> None:
     )
     grid = gr.HTML(elem_id="sketch-samples")
     with gr.Row():
-        again = gr.Button(t("Twenty others"))
-        fetch = gr.Button(t("Download the data set (31 MB)"), visible=False)
+        again = gr.Button(t("Twenty others"), scale=0, min_width=180)
+        fetch = gr.Button(t("Download the data set (31 MB)"), visible=False, scale=0, min_width=260)
 
     def show() -> tuple[str, Any]:
         try:
@@ -608,18 +673,23 @@ def build_train(canvas: Canvas, own: gr.State, mine: gr.Label, answers: list[Any
                 start = gr.Button(t("Train"), variant="primary", elem_id="sketch-train")
                 stop = gr.Button(t("Stop"), elem_id="sketch-stop")
         with gr.Column(scale=2, min_width=300):
-            progress = gr.HTML(t("Random weights so far."), elem_id="sketch-progress")
+            progress = gr.HTML(
+                t("This is how the shipped FashionDNN was trained. Press Train for a network of your own."),
+                elem_id="sketch-progress",
+            )
             plot = gr.LinePlot(
+                shipped_training,
                 x="iteration",
                 y="value",
                 color="what",
-                color_map={"training loss": "#D55E00", "test accuracy": "#009E73"},
+                color_map=COLOURS,
                 x_title=t("Iteration"),
                 y_title=t("Loss, and accuracy (0 to 1)"),
-                color_title=t("Curve"),
                 height=280,
                 label=t("Training"),
+                elem_classes="keyed",
             )
+            gr.HTML(key(["training loss", "test accuracy"]))
             file = gr.DownloadButton(t("Download the weights (safetensors)"), visible=False, elem_id="sketch-weights")
 
     def watch(*settings: Any) -> Iterator[Any]:

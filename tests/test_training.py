@@ -1,0 +1,149 @@
+"""The training loop: it learns, it repeats itself, it can be interrupted; and the recipes' own sums."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from cnn_core import training
+from cnn_core.errors import Refused
+from cnn_core.models.fashion import FashionDNN
+
+
+def patterns(count=96, seed=0):
+    """Ten kinds of picture, each with a bright row of its own, and their labels."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 10
+    pictures = torch.randint(0, 60, (count, 28, 28), generator=random)
+    pictures[torch.arange(count), 2 * labels + 4] = 255
+    return pictures.to(torch.uint8), labels
+
+
+RECIPE = training.Recipe(FashionDNN, epochs=4, batch_size=32)
+
+
+def curve(recipe=RECIPE, seed=3, **options):
+    torch.manual_seed(seed)
+    network = recipe.build()
+    return [step.loss for step in training.fit(network, recipe, patterns(), patterns(20, 1), seed, **options)]
+
+
+def test_learns_one_batch_by_heart():
+    network = FashionDNN()
+    recipe = replace(RECIPE, epochs=60, batch_size=96, label_smoothing=0.0)
+    *_, last = training.fit(network, recipe, patterns(), patterns())
+    assert last.loss < 0.05
+    assert last.accuracy == 1
+    assert not network.training
+
+
+def test_same_seed_same_curve_and_another_seed_another():
+    assert curve() == curve()
+    assert curve() != curve(seed=4)
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path):
+    whole = curve()
+    checkpoint = tmp_path / "net.pt"
+    torch.manual_seed(3)
+    network = RECIPE.build()
+    steps = training.fit(network, RECIPE, patterns(), patterns(20, 1), 3, checkpoint)
+    begun = [next(steps).loss for _ in range(7)]  # into the third epoch of three iterations each
+    steps.close()
+    assert begun == whole[:7]
+    rest = curve(checkpoint=checkpoint)
+    assert rest == whole[6:]
+
+
+def test_going_on_repeats_the_evaluated_steps_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "EVALUATE_EVERY", 2)
+    checkpoint = tmp_path / "net.pt"
+    first = list(training.fit(RECIPE.build(), RECIPE, patterns(), patterns(20, 1), 3, checkpoint))
+    again = list(training.fit(RECIPE.build(), RECIPE, patterns(), patterns(20, 1), 3, checkpoint))
+    assert again == [step for step in first if step.accuracy is not None]
+
+
+def test_evaluates_every_fifty_iterations_and_at_the_end(monkeypatch):
+    recipe = replace(RECIPE, epochs=1, batch_size=1)
+    steps = list(training.fit(recipe.build(), recipe, patterns(120), patterns(10)))
+    assert [step.iteration for step in steps if step.accuracy is not None] == [50, 100, 120]
+    assert steps[-1].total == 120
+
+
+def test_stops_when_the_loss_is_no_number():
+    recipe = replace(RECIPE, augment=lambda images: images * float("nan"))
+    with pytest.raises(Refused, match="smaller learning rate"):
+        list(training.fit(recipe.build(), recipe, patterns(), patterns()))
+
+
+def test_soft_labels_are_one_hot_or_even():
+    expected = torch.tensor([[0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]])
+    assert_close(training.soft_labels(torch.tensor([2, -1]), 4), expected)
+
+
+def test_flip_and_shift_moves_whole_pictures_by_at_most_two_pixels():
+    torch.manual_seed(0)
+    image = torch.zeros(64, 1, 9, 9)
+    image[:, 0, 4, 3] = 1
+    moved = training.flip_and_shift(image, 2)
+    assert moved.sum((1, 2, 3)).eq(1).all()
+    _, _, rows, columns = moved.nonzero(as_tuple=True)
+    assert (rows.min(), rows.max()) == (2, 6)
+    assert (columns.min(), columns.max()) == (1, 7)  # 3 and its mirror 5, each by up to 2
+    assert training.flip_and_shift(image, 0)[:, 0, 4, [3, 5]].sum() == 64  # only mirrored
+
+
+def test_erase_changes_one_box_in_some_pictures():
+    torch.manual_seed(0)
+    images = torch.full((200, 1, 28, 28), 0.5)
+    changed = training.erase(images, 0.5, 10) != images
+    boxes = [each[0].nonzero() for each in changed if each.any()]
+    assert 70 < len(boxes) < 130
+    for box in boxes:
+        tall, wide = (box.amax(0) - box.amin(0) + 1).tolist()
+        assert 3 <= tall <= 10
+        assert 3 <= wide <= 10
+        assert len(box) == tall * wide
+
+
+def test_what_is_shipped_can_be_read_again(tmp_path):
+    network = FashionDNN().eval()
+    scores = {
+        "accuracy": 0.5,
+        "class_accuracy": [0.5] * 10,
+        "pictures": 10,
+        "parameters": 235_146,
+        "training_pictures": 96,
+        "epochs": 1,
+        "seconds": 60,
+        "command": "python -m cnn_core.training fashion_dnn",
+        "date": "2026-01-01",
+        "drawings": {
+            "strict": 0.25, "near": 0.5, "drawings": 8, "auroc": 0.75, "others": 4, "others_flagged": 0.5,
+            "garments_flagged": 0.125,
+        },
+    }  # fmt: skip
+    steps = [training.Step(50, 100, 1, 0.5, 0.25, 1.0)]
+    training.ship("fashion_dnn", network, scores, steps, tmp_path)
+    network.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    witness = load_file(tmp_path / "witness.safetensors")
+    assert_close(network(witness["input"]), witness["output"])
+    assert json.loads((tmp_path / "scores.json").read_text()) == scores
+    with (tmp_path / "curve.csv").open() as file:
+        assert list(csv.DictReader(file)) == [{"iteration": "50", "loss": "0.5000", "test_accuracy": "0.2500"}]
+    card = (tmp_path / "README.md").read_text()
+    assert "50.00% of the 10 official test pictures" in card
+    assert "python -m cnn_core.training fashion_dnn" in card
+
+
+def test_refuses_to_overwrite(tmp_path, capsys, monkeypatch):
+    (tmp_path / "fashion_dnn").mkdir()
+    (tmp_path / "fashion_dnn" / "model.safetensors").touch()
+    monkeypatch.setattr("sys.argv", ["training", "fashion_dnn", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        training.main()
+    assert "--force" in capsys.readouterr().err
