@@ -2,7 +2,7 @@
 
 People draw dark on light or light on dark, anywhere on the sheet, with any pen, filled or not, and leave outlines open.
 The garments of Fashion-MNIST fill their 28x28 frame and are solid. `prepare` bridges the two: it finds the ink, crops
-and scales it to the frame, thins every stroke to its centre line and redraws it at one width, closes small gaps, and
+and scales it to the frame, thins every stroke to its centre line and redraws it at one width, closes narrow gaps, and
 fills what the outline encloses with grey. Photographs are only cropped, scaled and brought to light on black.
 """
 
@@ -21,7 +21,7 @@ MARGIN = 3  # px of the fine sheet left free on each side: the strokes' own widt
 LARGEST = 512  # px, longest side that is looked at
 LINE = 5  # px of the fine sheet: 1.25 px of what the network sees
 SOLID = 17  # px of the fine sheet: what is thicker in every direction is an area, not a stroke
-GAP = 9  # px of the fine sheet: openings in an outline up to this wide are closed before filling
+GAP = 9  # px of the fine sheet, of the disc that closes narrow openings in an outline before it is filled
 FILL = 0.45  # grey of what an outline encloses, between the black of the sheet and the white of the strokes
 
 Grey = NDArray[np.float32]
@@ -95,7 +95,7 @@ def without_specks(mask: Mask) -> Mask:
     areas = statistics[:, cv2.CC_STAT_AREA]
     keep = areas >= min(max(4, mask.size / 20_000), areas[1:].max(initial=0))
     keep[0] = False  # the sheet
-    return keep[components]
+    return keep[np.asarray(components, np.intp)]
 
 
 def redraw(strokes: Mask) -> Grey:
@@ -107,9 +107,9 @@ def redraw(strokes: Mask) -> Grey:
     Returns:
         (112, 112) in [0, 1].
     """
-    sheet = cv2.copyMakeBorder(strokes.astype(np.uint8), GAP, GAP, GAP, GAP, cv2.BORDER_CONSTANT, value=0)
-    solid = cv2.morphologyEx(sheet, cv2.MORPH_OPEN, disc(SOLID))
-    rim = cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, disc(3))
+    sheet = np.pad(strokes.astype(np.uint8), GAP)
+    solid = cv2.morphologyEx(sheet, cv2.MORPH_OPEN, disc(SOLID)).astype(np.uint8)
+    rim = cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, disc(3)).astype(np.uint8)
     lines = cv2.dilate(skeletonize(sheet & ~solid | rim).astype(np.uint8), disc(LINE))
     closed = cv2.morphologyEx(lines, cv2.MORPH_CLOSE, disc(GAP))
     outside = closed.copy()
@@ -144,4 +144,4 @@ def prepare(picture: NDArray[np.uint8], centre: bool = True, normalise: bool = T
     fine = fit_into(mask.astype(np.float32), FINE, MARGIN)
     # Scaled down, a thin line covers part of a pixel only; scaled up, half is the edge.
     redrawn = redraw(fine > (0.25 if max(mask.shape) > FINE else 0.5))
-    return cv2.resize(redrawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(redrawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)

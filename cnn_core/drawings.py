@@ -46,7 +46,8 @@ class Drawing:
         scale = size / SHEET
         lines = [np.round(np.array(stroke) * scale * 16).astype(np.int32) for stroke in self.strokes]
         pen = max(1, round((width or self.width) * scale))
-        return cv2.polylines(picture, lines, False, 0, pen, cv2.LINE_AA, shift=4)
+        cv2.polylines(picture, lines, False, 0, pen, cv2.LINE_AA, shift=4)
+        return picture
 
     def svg(self) -> str:
         """The drawing as a small SVG picture in the colour of the text around it."""

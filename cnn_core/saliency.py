@@ -37,8 +37,7 @@ def class_activation_map(network: Pooled, images: Tensor, target: int) -> Tensor
         IndexError: if `target` is not a class.
     """
     maps = network.features(images)  # (N, C, h, w)
-    last = network.classifier[-1]
-    weight = last.weight[target]  # (C,)
+    weight = network.classifier[-1].get_parameter("weight")[target]  # (C,)
     evidence = torch.einsum("nchw,c->nhw", maps, weight).clamp(min=0)
     evidence = F.interpolate(evidence[:, None], images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return evidence / evidence.amax((1, 2), keepdim=True).clamp(min=1e-12)

@@ -385,7 +385,7 @@ def shipped_training() -> pd.DataFrame:
     points = curves().query("network == 'FashionDNN'")
     columns = {"loss": "training loss", "accuracy": "test accuracy"}
     long = points.rename(columns=columns).melt("iteration", list(columns.values()), "what", "value")
-    return long[["iteration", "value", "what"]]
+    return long.reindex(columns=["iteration", "value", "what"])
 
 
 def key(names: Iterable[str]) -> str:
@@ -617,14 +617,14 @@ def build_how_good(tab: gr.Tab, quiet: dict[str, Any]) -> None:
                 x_title=t("Iteration"),
                 y_title=heading,
                 label=heading,
-                y_lim=limits,
+                y_lim=list(limits),
                 height=260,
                 min_width=300,
                 elem_classes="keyed",
             )
             for column, heading, limits in (
-                ("loss", t("Training loss"), [0, 2]),
-                ("accuracy", t("Test accuracy"), [0.6, 1]),
+                ("loss", t("Training loss"), [0.0, 2.0]),
+                ("accuracy", t("Test accuracy"), [0.6, 1.0]),
             )
         ]
 

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from urllib.request import Request, urlopen
@@ -201,9 +201,16 @@ def test_port_in_use_is_said_in_one_sentence(address):
 def started(monkeypatch):
     """What `main` did, in order, with nothing really served."""
     done = []
+
+    def block(page):
+        for thread in threading.enumerate():
+            if thread.name == "warm-up":
+                thread.join()
+        done.append("blocked")
+
     monkeypatch.setattr(app, "serve", lambda page, **where: done.append(where) or "http://127.0.0.1:1/")
     monkeypatch.setattr(app, "warm_up", lambda: done.append("warmed up"))
-    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: time.sleep(0.2) or done.append("blocked"))
+    monkeypatch.setattr(gr.Blocks, "block_thread", block)
     return done
 
 

@@ -48,8 +48,8 @@ def test_filled_and_outlined_shapes_look_alike():
 
 
 def test_a_small_gap_in_the_outline_is_closed():
-    sheet = square()
-    sheet[136:146, 98:101] = 255
+    sheet = square(pen=3)
+    sheet[130:150, 98:102] = 255
     assert drawing.prepare(sheet)[14, 14] == pytest.approx(drawing.FILL)
 
 

@@ -1,5 +1,6 @@
 """What the README promises is so."""
 
+import json
 import os
 import re
 import subprocess
@@ -89,6 +90,16 @@ def test_weights_table_lists_the_weights():
     assert [row[0].strip("`") for row in table("weights")] == list(WEIGHTS)
     assert [int(row[1].replace(",", "")) for row in table("weights")] == [row.num_params for row in WEIGHTS.values()]
     assert [row[4] for row in table("weights")] == [row.licence for row in WEIGHTS.values()]
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_scores_are_the_measured_ones(name):
+    measured = json.loads((ROOT / "weights" / name / "scores.json").read_text())
+    drawn = measured["drawings"]
+    figures = f"{measured['accuracy']:.2%}", f"{drawn['strict']:.1%}", f"{drawn['near']:.1%}"
+    rows = {row[0].strip("`"): row for row in table("weights")}
+    for text in (rows[name][2], WEIGHTS[name].metric, (ROOT / "weights" / "README.md").read_text()):
+        assert [figure for figure in figures if figure not in text] == []
 
 
 def test_files_in_the_tree_exist():
