@@ -414,7 +414,8 @@ def warm_up() -> None:
 
 def fitted(image: Image.Image) -> Image.Image:
     """A picture on a square sheet of 280 px, padded with the colour of its own frame."""
-    small = ImageOps.contain(image.convert("RGB"), (SHEET, SHEET))
+    small = image.convert("RGB")
+    small.thumbnail((SHEET, SHEET))
     pixels = np.asarray(small)
     rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     colour = tuple(int(value) for value in np.median(rim, 0))
@@ -425,12 +426,13 @@ def look(image: Image.Image | None, own: nn.Module | None) -> list[Any]:
     """What the page shows of a drawing: the sentence, three answers, the visitor's own network's, and the 28x28."""
     try:
         received = receive(image)
-    except Refused as refused:
-        return [t(refused.sentence), None, None, None, None, None]
-    tensor = as_tensor(received)
-    answers = [confidences(network, tensor) for network in networks().values()]
+        tensor = as_tensor(received)
+        answers = [confidences(network, tensor) for network in networks().values()]
+        said = verdict(*answers[0])
+    except Refused as refused:  # an empty sheet, or weights out of reach
+        return [t(refused.sentence).format(**refused.values), None, None, None, None, None]
     mine = confidences(own, tensor)[0] if own is not None else None
-    return [verdict(*answers[0]), *(answer for answer, _ in answers), mine, as_picture(received)]
+    return [said, *(answer for answer, _ in answers), mine, as_picture(received)]
 
 
 def when_drawn(run: Callable[..., Any], outputs: int) -> Callable[..., Any]:
@@ -486,14 +488,13 @@ def build() -> None:
     answers = [sentence, sketch, cnn, dnn, mine, received]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-    canvas.input(shown(look), [canvas, own], answers, trigger_mode="always_last", **quiet)
+    # Whatever comes onto the sheet, from a pen, a file or an example, is looked at: while it is drawn, too.
+    canvas.change(shown(look), [canvas, own], answers, trigger_mode="always_last", **quiet)
     picture.upload(shown(run), picture, [sketch, cnn, dnn, received], api_name=API).success(
-        lambda image: fitted(image), picture, canvas, **quiet
-    ).then(shown(look), [canvas, own], answers, **quiet)
-    chosen = examples.click(sheet, examples, canvas, **quiet)
-    chosen.then(shown(look), [canvas, own], answers, **quiet)
-    opened = Context.root_block.load(lambda: sheet(next(iter(SHOWN))), None, canvas, **quiet)  # pyright: ignore[reportOptionalMemberAccess]
-    opened.then(shown(look), [canvas, own], answers, **quiet)
+        fitted, picture, canvas, **quiet
+    )
+    examples.click(sheet, examples, canvas, **quiet)
+    Context.root_block.load(lambda: sheet(next(iter(SHOWN))), None, canvas, **quiet)  # pyright: ignore[reportOptionalMemberAccess]
 
     with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap"):
         with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
@@ -549,7 +550,7 @@ def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
             )
             gr.HTML(key(NETWORKS))
             held = gr.Markdown(elem_id="sketch-held")
-    moves = [canvas.input, canvas.change, tab.select, right.input, turn.input, scale.input, normalise.input]
+    moves = [canvas.change, tab.select, right.input, turn.input, scale.input, normalise.input]
     inputs, outputs = [canvas, right, turn, scale, normalise], [now, held, plot]
     gr.on(moves, when_drawn(shift, len(outputs)), inputs, outputs, trigger_mode="always_last", **quiet)
 
@@ -583,7 +584,7 @@ def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
                     "the window's, P the padding and S the stride, all in px."
                 )
             )
-    looks = [canvas.input, canvas.change, tab.select, target.input]
+    looks = [canvas.change, tab.select, target.input]
     gr.on(looks, when_drawn(attention, 1), [canvas, target], heat, trigger_mode="always_last", **quiet)
     gr.on([tab.select, title.input], shown(layers), title, rows, **quiet)
 

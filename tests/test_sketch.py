@@ -75,6 +75,19 @@ def test_an_empty_sheet_asks_for_a_drawing():
     assert answers == [None] * 5
 
 
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (20, 30), (4000, 3000)])
+def test_pictures_of_any_proportions_fit_onto_the_sheet(size):
+    assert sketch.fitted(Image.new("RGB", size, "red")).size == (280, 280)
+
+
+def test_weights_out_of_reach_are_said_in_place_of_the_answer(monkeypatch):
+    def refuse():
+        raise Refused("No weights for {name}.", name="sketch_net")
+
+    monkeypatch.setattr(sketch, "networks", refuse)
+    assert sketch.look(sketch.sheet("Bag"), None) == ["No weights for sketch_net."] + [None] * 5
+
+
 def test_a_face_is_unlike_anything_it_was_trained_on():
     assert sketch.look(sketch.sheet("A face"), None)[0].startswith("**Unlike anything I was trained on.**")
 
