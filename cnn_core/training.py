@@ -278,7 +278,8 @@ def photographs_and_drawings(root: Path | None, copies: int = 1) -> tuple[Tensor
 RECIPES: dict[str, Recipe] = {
     "fashion_dnn": Recipe(FashionDNN, epochs=60, augment=lambda images: flip_and_shift(images, 0)),
     "fashion_cnn": Recipe(FashionCNN, epochs=18, augment=lambda images: flip_and_shift(images, 1),
-                   then=Recipe(FashionCNN, epochs=9, weight_decay=0.05, augment=lambda images: flip_and_shift(images, 1))),
+                   then=Recipe(FashionCNN, epochs=9, weight_decay=0.05,
+                               augment=lambda images: flip_and_shift(images, 1))),
     "sketch_net":  Recipe(SketchNet,  epochs=7, learning_rate=4e-3, pictures=photographs_and_drawings,
                           augment=lambda images: erase(flip_and_shift(images), 0.25, 10),
                    # The photographs are the harder half: twice as often, and less disturbed, to finish.

@@ -169,13 +169,13 @@ GARMENTS = "(N, 1, 28, 28) in [0, 1], light on black"
 # fmt: off
 WEIGHTS: dict[str, Weights] = {
     "fashion_dnn": Weights(FashionDNN, Shipped("fashion_dnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 235_146,
-                           "MIT", "90.43% of Fashion-MNIST's test pictures; 45.2% of hand drawings, 71.2% with near classes",
+                           "MIT", "90.43% of test photographs; 45.2% of hand drawings, 71.2% with near classes",
                            "eae3ef0e8acf66b60b2c39f1d7e656fc28c4c2ab2610a3a0181d1d8b264df5f8"),
     "fashion_cnn": Weights(FashionCNN, Shipped("fashion_cnn/model.safetensors"), FASHION_CLASSES, GARMENTS, 1_475_338,
-                           "MIT", "92.50% of Fashion-MNIST's test pictures; 54.3% of hand drawings, 76.0% with near classes",
+                           "MIT", "92.50% of test photographs; 54.3% of hand drawings, 76.0% with near classes",
                            "cc9c57b1ddf0529448d5debcea14cc0e47c947f491c064d73cdf7ccaaecd9efd"),
     "sketch_net":  Weights(SketchNet,  Shipped("sketch_net/model.safetensors"),  FASHION_CLASSES, GARMENTS, 380_778,
-                           "MIT", "91.91% of Fashion-MNIST's test pictures; 93.3% of hand drawings, 97.1% with near classes",
+                           "MIT", "91.91% of test photographs; 93.3% of hand drawings, 97.1% with near classes",
                            "984e97b49e01cfa61afbc8cba4d803b39d8feaf0162acca98bd59d2a6c82c2e1"),
 }
 # fmt: on
