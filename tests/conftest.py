@@ -64,6 +64,16 @@ def serve():
 
 
 @pytest.fixture(scope="session")
+def address():
+    """The whole app, served as a visitor finds it."""
+    import app
+
+    page = app.build_app()
+    yield app.serve(page, server_name="127.0.0.1")
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Chromium. While it is open, asyncio.run cannot be used on the main thread (playwright's own loop is there)."""
     executable = shutil.which("chromium")

@@ -23,13 +23,6 @@ every_tab = pytest.mark.parametrize("tab", app.TABS, ids=[tab.NAME for tab in ap
 
 
 @pytest.fixture(scope="module")
-def address():
-    page = app.build_app()
-    yield app.serve(page, server_name="127.0.0.1")
-    page.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
 def endpoints(address):
     """Public endpoints by name, as the page documents them."""
     with urlopen(f"{address}gradio_api/info", timeout=30) as answer:

@@ -11,7 +11,6 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-import app
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.errors import Refused
 from demos import sketch
@@ -163,13 +162,6 @@ def test_a_training_that_blows_up_is_refused(tiny_data):
 
 
 # The API
-
-
-@pytest.fixture(scope="module")
-def address():
-    page = app.build_app()
-    yield app.serve(page, server_name="127.0.0.1")
-    page.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
