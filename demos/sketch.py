@@ -29,7 +29,7 @@ import cnn_core
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
-from demos._parts import Canvas, Choices, Picture, shown, table
+from demos._parts import Answer, Canvas, Choices, Picture, shown, table
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -464,7 +464,7 @@ def build() -> None:
         with gr.Column(scale=4, min_width=300):
             with gr.Row(equal_height=True):
                 sketch = gr.Label(label="SketchNet", num_top_classes=3, elem_id="sketch-answer", min_width=240, scale=3)
-                received = gr.Image(
+                received = Answer(
                     label=t("What the networks see: 28×28 px"),
                     image_mode="L",
                     format="png",
@@ -524,7 +524,7 @@ def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
             turn = gr.Slider(-180, 180, 0, step=5, label=t("Turn clockwise (degrees)"))
             scale = gr.Slider(0.5, 1.5, 1, step=0.05, label=t("Scale (times)"))
             normalise = gr.Checkbox(True, label=t("Centre the drawing and normalise its strokes first"))
-            now = gr.Image(
+            now = Answer(
                 label=t("Moved, as the networks see it"),
                 alt_text=t("The drawing after moving, turning and scaling"),
                 format="png",
@@ -561,7 +561,7 @@ def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             target = gr.Dropdown([own_answer, *FASHION_CLASSES], value=own_answer, label=t("What speaks for"))
-            heat = gr.Image(
+            heat = Answer(
                 label=t("Class-activation map of SketchNet"),
                 alt_text=t("The drawing with a map of what speaks for the class"),
                 format="png",
@@ -679,7 +679,7 @@ def build_train(canvas: Canvas, own: gr.State, mine: gr.Label, answers: list[Any
                 elem_id="sketch-progress",
             )
             plot = gr.LinePlot(
-                shipped_training,
+                shipped_training(),
                 x="iteration",
                 y="value",
                 color="what",
