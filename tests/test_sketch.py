@@ -321,18 +321,28 @@ def test_every_part_opens_and_no_reader_is_shut_out(device, theme, request, addr
         assert [found for found in axe(page) if found[1] in ("serious", "critical")] == [], name
 
 
-def test_a_network_is_trained_stopped_and_drawn_on(page, address, tiny_data):
-    from playwright.sync_api import expect
-
+def begin_training(page, address, epochs):
+    """The page, with a training of so many epochs begun."""
     opened(page, address)
     page.get_by_role("tab", name="Train it yourself", exact=True).click()
-    page.get_by_label("number input for Epochs").fill("10")
+    page.get_by_label("number input for Epochs").fill(str(epochs))
     page.locator("#sketch-train").click()
+
+
+def test_a_training_is_stopped(page, address, tiny_data):
+    from playwright.sync_api import expect
+
+    begin_training(page, address, 10)
     expect(page.locator("#sketch-progress")).to_contain_text("Epoch", timeout=30_000)
     page.locator("#sketch-stop").click()
     expect(page.locator("#sketch-progress")).to_contain_text("Stopped", timeout=30_000)
-    page.get_by_label("number input for Epochs").fill("1")
-    page.locator("#sketch-train").click()
+    expect(page.locator("#sketch-weights")).to_be_hidden()
+
+
+def test_a_network_is_trained_and_drawn_on(page, address, tiny_data):
+    from playwright.sync_api import expect
+
+    begin_training(page, address, 1)
     expect(page.locator("#sketch-progress")).to_contain_text("Done", timeout=60_000)
     expect(page.locator("#sketch-weights")).to_be_visible()
     draw(page, SHOE)
