@@ -13,7 +13,7 @@ def heat(picture: NDArray[np.float32], seen: NDArray[np.float32], side: int) -> 
 
     Args:
         picture: (H, W) grey in [0, 1].
-        seen: (H, W) in [0, 1]; 0 leaves the picture as it is, 1 is bright yellow (Inferno).
+        seen: (H, W) in [0, 1]; 0 is black and 1 bright yellow (Inferno), mixed over the picture.
         side: of the result in px.
 
     Returns:

@@ -625,7 +625,7 @@ def build_how_good(tab: gr.Tab, quiet: dict[str, Any]) -> None:
             )
             for column, heading, limits in (
                 ("loss", t("Training loss"), [0.0, 2.0]),
-                ("accuracy", t("Test accuracy"), [0.6, 1.0]),
+                ("accuracy", t("Accuracy on the first 2,000 test pictures"), [0.6, 1.0]),
             )
         ]
 

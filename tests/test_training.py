@@ -67,6 +67,16 @@ def test_going_on_repeats_the_evaluated_steps_first(tmp_path, monkeypatch):
     assert again == [step for step in first if step.accuracy is not None]
 
 
+def test_a_second_recipe_goes_on_from_the_first_and_counts_on():
+    first = replace(RECIPE, epochs=1, pictures=lambda root: patterns())
+    recipe = replace(first, then=replace(first, epochs=2))
+    network = recipe.build()
+    steps = list(training.follow(network, recipe, None, patterns(20, 1)))
+    assert [step.iteration for step in steps] == list(range(1, 10))
+    assert [step.epoch for step in steps] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert steps[-1].total == 9
+
+
 def test_evaluates_every_fifty_iterations_and_at_the_end(monkeypatch):
     recipe = replace(RECIPE, epochs=1, batch_size=1)
     steps = list(training.fit(recipe.build(), recipe, patterns(120), patterns(10)))

@@ -37,7 +37,8 @@ class FashionDNN(nn.Module):
 class FashionCNN(nn.Module):
     """Two 3x3 convolutions with pooling, then three fully connected layers; 1,475,338 parameters.
 
-    The second convolution is not padded, which is why 14x14 maps leave it as 12x12.
+    The second convolution is not padded, which is why 14x14 maps leave it as 12x12. As in the course, there is no ReLU
+    between the fully connected layers, so at inference the three amount to one linear map.
 
     Args:
         num_classes: K, the number of logits.
