@@ -53,7 +53,7 @@ def find_ink(picture: NDArray[np.uint8]) -> Grey:
         width, height = (max(1, round(side * scale)) for side in grey.shape[::-1])
         grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     frame = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    difference = np.abs(grey.astype(np.float32) - np.median(frame))
+    difference = np.abs(grey.astype(np.float32) - np.median(frame.astype(np.float32)))
     strongest = difference.max()
     if strongest < 24:  # of 255; what JPEG and a scanner's noise leave on an empty sheet
         raise Refused("Draw something: the sheet is empty.")

@@ -9,12 +9,13 @@ straps as one line or two. `synthesis` adds the unsteady hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Stroke = NDArray[np.float64]
+Stroke = NDArray[np.floating[Any]]
 Strokes = list[Stroke]
 Point = tuple[float, float]
 

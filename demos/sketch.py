@@ -200,7 +200,7 @@ def shift(
             )
         )
     now = equivariance.moved(received, right, 0.0, turn, scale)[0, 0].clamp(0, 1).numpy()
-    plot = pd.DataFrame(rows, columns=["shift", "confidence", "network"])
+    plot = pd.DataFrame(rows, columns=pd.Index(["shift", "confidence", "network"]))
     return as_picture(now), "; ".join(held) + ".", plot
 
 
@@ -286,8 +286,8 @@ def curves() -> pd.DataFrame:
                 (int(row["iteration"]), float(row["loss"]), float(row["test_accuracy"])) for row in csv.DictReader(file)
             ]
         thinned = points[:: max(1, len(points) // 150)]
-        frames.append(pd.DataFrame(thinned, columns=["iteration", "loss", "accuracy"]).assign(network=title))
-    return pd.concat(frames) if frames else pd.DataFrame(columns=["iteration", "loss", "accuracy", "network"])
+        frames.append(pd.DataFrame(thinned, columns=pd.Index(["iteration", "loss", "accuracy"])).assign(network=title))
+    return pd.concat(frames) if frames else pd.DataFrame(columns=pd.Index(["iteration", "loss", "accuracy", "network"]))
 
 
 # ---------------------------------------------------------------------------------------------------- The data set
@@ -385,7 +385,7 @@ def shipped_training() -> pd.DataFrame:
     points = curves().query("network == 'FashionDNN'")
     columns = {"loss": "training loss", "accuracy": "test accuracy"}
     long = points.rename(columns=columns).melt("iteration", list(columns.values()), "what", "value")
-    return long.reindex(columns=["iteration", "value", "what"])
+    return long.reindex(columns=pd.Index(["iteration", "value", "what"]))
 
 
 def key(names: Iterable[str]) -> str:
@@ -401,7 +401,7 @@ def bar(share: float) -> str:
 
 def frame(points: list[tuple[int, float, str]]) -> pd.DataFrame:
     """The points of a training as a table for the plot."""
-    return pd.DataFrame(points, columns=["iteration", "value", "what"])
+    return pd.DataFrame(points, columns=pd.Index(["iteration", "value", "what"]))
 
 
 # ---------------------------------------------------------------------------------------------------- The page
