@@ -3,6 +3,9 @@
 Fashion-MNIST: Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
 Algorithms", 2017, https://arxiv.org/abs/1708.07747. 60,000 training and 10,000 test pictures of ten kinds of garment,
 28x28 grey, light garment on black. MIT licence.
+
+Cats and dogs: photographs of Kaggle's "Dogs vs. Cats" (Elson, Douceur, Howell, Saul, "Asirra", 2007), sorted into
+folders; their licence allows no copy to be given out, so they are read from a folder of the reader's own.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
+
+CAT_DOG_CLASSES = ("cat", "dog")
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "convlens"
@@ -81,3 +86,29 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
             "install Debian's dataset-fashion-mnist, or download it (31 MB)."
         ) from error
     return pictures.data, pictures.targets
+
+
+def cat_dog(split: str, root: Path | None = None) -> list[tuple[Path, int]]:
+    """Photographs of cats and dogs: their files and labels (0 cat, 1 dog), ordered by name.
+
+    Args:
+        split: "train", "validation" (every tenth of the folder `train`), "test", or "book_test" (the course's 98).
+        root: folder that holds `catdog/<split>/<class>/*.jpg` (default: the one that `CONVLENS_DATA` names).
+
+    Raises:
+        DataUnavailable: it is not there.
+    """
+    folder = Path(root or os.environ.get("CONVLENS_DATA", "."), "catdog", "train" if split == "validation" else split)
+    if not folder.is_dir():
+        raise DataUnavailable(
+            "There are no cats and dogs in {folder}: sort photographs into its folders cat and dog.", folder=folder
+        )
+    files = [
+        (path, label) for label, name in enumerate(CAT_DOG_CLASSES) for path in sorted((folder / name).glob("*.jpg"))
+    ]
+    match split:
+        case "train":
+            return [pair for number, pair in enumerate(files) if number % 10]
+        case "validation":
+            return files[::10]
+    return files

@@ -29,18 +29,23 @@ NEAR = (
 )
 
 
+def as_images(pictures: Tensor) -> Tensor:
+    """What networks take, (N, C, H, W) in [0, 1], of pictures (N, H, W) or (N, C, H, W) uint8."""
+    return (pictures[:, None] if pictures.ndim == 3 else pictures).float() / 255
+
+
 @torch.inference_mode()
-def predict(network: nn.Module, pictures: Tensor, batch_size: int = 1000) -> Tensor:
-    """Logits (N, K) of pictures (N, 28, 28) uint8, in eval mode; the network's mode is left as it was."""
+def predict(network: nn.Module, pictures: Tensor, batch_size: int = 500) -> Tensor:
+    """Logits (N, K) of pictures (N, H, W) or (N, C, H, W) uint8, in eval mode; the network's mode is left as it was."""
     mode = network.training
     network.eval()
-    logits = [network(batch[:, None].float() / 255) for batch in pictures.split(batch_size)]
+    logits = [network(as_images(batch)) for batch in pictures.split(batch_size)]
     network.train(mode)
     return torch.cat(logits)
 
 
 def accuracy(network: nn.Module, pictures: Tensor, labels: Tensor) -> float:
-    """Share in [0, 1] of pictures (N, 28, 28) uint8 whose largest logit is the label's (N,)."""
+    """Share in [0, 1] of pictures (as `predict` takes them) whose largest logit is the label's (N,)."""
     return (predict(network, pictures).argmax(1) == labels).float().mean().item()
 
 
@@ -141,6 +146,71 @@ def score_drawings(network: nn.Module, familiar_above: float) -> dict[str, Any]:
     }
 
 
+def measure_garments(network: nn.Module, root: Path | None = None, threshold: float | None = None) -> dict[str, Any]:
+    """`score` on Fashion-MNIST's test pictures, and `score_drawings` as "drawings".
+
+    Args:
+        network: (N, 1, 28, 28) in [0, 1] to (N, 10) logits.
+        root: folder that holds Fashion-MNIST.
+        threshold: of familiarity; measured anew where it is None.
+    """
+    threshold = familiar_above(network, root) if threshold is None else threshold
+    return score(network, *data.fashion_mnist(False, root)) | {"drawings": score_drawings(network, threshold)}
+
+
+def sure_above(probabilities: Tensor, labels: Tensor, wrong: float = 0.01) -> float:
+    """The least certainty at which at most `wrong` of the answers given are wrong; the rest is "not sure".
+
+    Args:
+        probabilities: (N, K), of pictures that the network was not trained on.
+        labels: (N,).
+        wrong: share in [0, 1] of the answers above the threshold.
+    """
+    sure, answers = probabilities.max(1)
+    order = sure.argsort(descending=True)
+    mistakes = (answers != labels)[order].cumsum(0) / torch.arange(1, len(labels) + 1)
+    kept = (mistakes <= wrong).nonzero()
+    return sure[order[kept[-1, 0]]].item() if len(kept) else 1.0
+
+
+def measure_photographs(network: nn.Module, root: Path | None = None, side: int = 128) -> dict[str, Any]:
+    """`score` on the 2,080 test photographs of cats and dogs, and how far the probabilities can be trusted.
+
+    Args:
+        network: (N, 3, S, S) in [0, 1] to (N, 2) logits.
+        root: folder that holds `catdog/`.
+        side: S in px; the whole photograph is squeezed into the square.
+
+    Returns:
+        what `score` returns, the accuracy on the course's own test photographs as "book", and as "calibration":
+        `temperature` and `sure_above` from the validation pictures, and on the test pictures the expected calibration
+        error without the temperature (`error_before`) and with it (`error`), the share of answers below `sure_above`
+        (`unsure`), and the accuracy of the rest (`sure_accuracy`).
+    """
+    from cnn_core import calibration, photographs
+
+    pictures, labels = photographs.cat_dog("validation", root, side)
+    validation = predict(network, pictures)
+    heat = calibration.temperature(validation, labels)
+    threshold = sure_above((validation / heat).softmax(1), labels)
+    test, truth = photographs.cat_dog("test", root, side)
+    logits = predict(network, test)
+    sure, answers = (logits / heat).softmax(1).max(1)
+    given = sure >= threshold
+    return score(network, test, truth) | {
+        "side": side,
+        "book": accuracy(network, *photographs.cat_dog("book_test", root, side)),
+        "calibration": {
+            "temperature": heat,
+            "sure_above": threshold,
+            "error_before": calibration.expected_calibration_error(logits.softmax(1), truth),
+            "error": calibration.expected_calibration_error((logits / heat).softmax(1), truth),
+            "unsure": 1 - given.float().mean().item(),
+            "sure_accuracy": (answers == truth)[given].float().mean().item(),
+        },
+    }
+
+
 def main() -> None:
     """Measure a shipped network from the command line."""
     from cnn_core import weights
@@ -151,29 +221,34 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write what was measured into the scores and the card")
     parser.add_argument("--json", action="store_true", help="print everything that was measured")
     chosen = parser.parse_args()
+    from cnn_core.shipping import describe
+    from cnn_core.training import RECIPES
+
+    folder, recipe = weights.FOLDER / chosen.name, RECIPES[chosen.name]
     try:
-        network, test = weights.load(chosen.name), data.fashion_mnist(False, chosen.data)
+        network = weights.load(chosen.name)
+        measured = recipe.measure(network, chosen.data)
     except Refused as refused:
         parser.error(str(refused))
-    folder = weights.FOLDER / chosen.name
-    shipped = json.loads((folder / "scores.json").read_text())
-    threshold = familiar_above(network, chosen.data) if chosen.write else shipped["drawings"]["familiar_above"]
-    photographs, drawn = score(network, *test), score_drawings(network, threshold)
     if chosen.write:
-        from cnn_core.training import describe
-
-        describe(chosen.name, network, shipped | photographs | {"drawings": drawn}, folder)
+        shipped = json.loads((folder / "scores.json").read_text())
+        describe(chosen.name, network, shipped | measured, folder, recipe.card)
     if chosen.json:
-        print(json.dumps(photographs | {"drawings": drawn}, indent=1))
+        print(json.dumps(measured, indent=1))
         return
-    print(f"test set: {photographs['accuracy']:.2%} of {photographs['pictures']}")
-    for name, share in zip(data.FASHION_CLASSES, photographs["class_accuracy"], strict=True):
+    print(f"test set: {measured['accuracy']:.2%} of {measured['pictures']}")
+    for name, share in zip(weights.WEIGHTS[chosen.name].classes, measured["class_accuracy"], strict=True):
         print(f"  {name:12} {share:.1%}")
-    print(f"drawings: {drawn['strict']:.1%} strict, {drawn['near']:.1%} with near classes, of {drawn['drawings']}")
-    print(
-        f"called unfamiliar: {drawn['garments_flagged']:.1%} of the garments, {drawn['others_flagged']:.1%} of "
-        f"{drawn['others']} other things (AUROC {drawn['auroc']:.3f})"
-    )
+    if drawn := measured.get("drawings"):
+        print(f"drawings: {drawn['strict']:.1%} strict, {drawn['near']:.1%} with near classes, of {drawn['drawings']}")
+        print(
+            f"called unfamiliar: {drawn['garments_flagged']:.1%} of the garments, {drawn['others_flagged']:.1%} of "
+            f"{drawn['others']} other things (AUROC {drawn['auroc']:.3f})"
+        )
+    if trust := measured.get("calibration"):
+        print(f"the course's own 98: {measured['book']:.1%}")
+        print(f"expected calibration error: {trust['error']:.2%} (without temperature {trust['error_before']:.2%})")
+        print(f"not sure: {trust['unsure']:.1%}; of the other answers {trust['sure_accuracy']:.2%} are right")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ scores, a witness and the model card. A run that was interrupted goes on from it
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,21 +21,47 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cnn_core import data
+from cnn_core import data, distillation, photographs
 from cnn_core.errors import Refused
-from cnn_core.evaluation import accuracy, familiar_above, score, score_drawings
+from cnn_core.evaluation import accuracy, as_images, measure_garments, measure_photographs
+from cnn_core.models.alexnet import AlexNet
 from cnn_core.models.fashion import FashionCNN, FashionDNN
+from cnn_core.models.googlenet import GoogLeNet
+from cnn_core.models.lenet import LeNet
+from cnn_core.models.resnet import ResNet
 from cnn_core.models.sketch import SketchNet
+from cnn_core.models.vgg import VGG
+from cnn_core.models.xai import XAI
+from cnn_core.shipping import CAT_DOG_CARD, GARMENT_CARD, ship
 from cnn_core.weights import FOLDER
 
 CHECKPOINTS = Path(".training")
 EVALUATE_EVERY = 50  # iterations, as in the course
 REPORT_EVERY = 500  # iterations, as in the course
+
+
+def first(count: int, pictures: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Some of the pictures, and their labels."""
+    return pictures[0][:count], pictures[1][:count]
+
+
+def soft_labels(labels: Tensor, num_classes: int) -> Tensor:
+    """Targets (N, K), rows summing to 1: one-hot, or even over all classes where the label is -1.
+
+    A picture of no class teaches the network to say so (Hendrycks et al., "Deep Anomaly Detection with Outlier
+    Exposure", 2018, https://arxiv.org/abs/1812.04606).
+    """
+    one_hot = F.one_hot(labels.clamp(min=0), num_classes).float()
+    return torch.where(labels[:, None] < 0, torch.full_like(one_hot, 1 / num_classes), one_hot)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """The mean cross entropy of logits (N, K) and labels (N,), of which -1 means "none of the classes"."""
+    return F.cross_entropy(logits, soft_labels(labels, logits.shape[1]), label_smoothing=label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -52,9 +76,14 @@ class Recipe:
             Topin, "Super-Convergence", 2017, https://arxiv.org/abs/1708.07120).
         weight_decay: of AdamW (Loshchilov and Hutter, 2017, https://arxiv.org/abs/1711.05101).
         label_smoothing: share of the target spread evenly over the classes.
-        augment: changes a batch (N, 1, 28, 28) at random; every epoch sees other pictures.
-        pictures: reads or makes the training pictures (N, 28, 28) uint8 and labels (N,), given the data folder.
-        watched: how many test pictures the curve's evaluations use; the final scores use all.
+        loss: of outputs in training mode, the batch's targets, and the label smoothing.
+        augment: changes a batch (N, C, H, W) in [0, 1] at random; every epoch sees other pictures.
+        pictures: reads or makes the training pictures (N, H, W) or (N, C, H, W) uint8 and the targets (N, ...), given
+            the data folder.
+        watch: reads the pictures and labels that the curve's evaluations use, in the size the network takes.
+        finish: makes the network that is shipped out of the trained one.
+        measure: the final scores of that, for `scores.json` and the card.
+        card: the model card's text.
         then: a second training of the same network, which begins with the weights that this one ended with.
     """
 
@@ -64,9 +93,13 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
+    loss: Callable[[Tensor, Tensor, float], Tensor] = cross_entropy
     augment: Callable[[Tensor], Tensor] = lambda images: images
     pictures: Callable[[Path | None], tuple[Tensor, Tensor]] = lambda root: data.fashion_mnist(True, root)
-    watched: int = 2_000
+    watch: Callable[[Path | None], tuple[Tensor, Tensor]] = lambda root: first(2_000, data.fashion_mnist(False, root))
+    finish: Callable[[nn.Module], nn.Module] = lambda network: network
+    measure: Callable[[nn.Module, Path | None], dict[str, Any]] = measure_garments
+    card: str = GARMENT_CARD
     then: Recipe | None = None
 
 
@@ -125,16 +158,6 @@ def erase(images: Tensor, probability: float = 0.5, largest: int = 12) -> Tensor
     return torch.where(box[:, None], torch.rand(images.shape), images)
 
 
-def soft_labels(labels: Tensor, num_classes: int) -> Tensor:
-    """Targets (N, K), rows summing to 1: one-hot, or even over all classes where the label is -1.
-
-    A picture of no class teaches the network to say so (Hendrycks et al., "Deep Anomaly Detection with Outlier
-    Exposure", 2018, https://arxiv.org/abs/1812.04606).
-    """
-    one_hot = F.one_hot(labels.clamp(min=0), num_classes).float()
-    return torch.where(labels[:, None] < 0, torch.full_like(one_hot, 1 / num_classes), one_hot)
-
-
 def fit(
     network: nn.Module,
     recipe: Recipe,
@@ -146,9 +169,9 @@ def fit(
     """Train `network` in place, one iteration per step of the generator; closing the generator stops the training.
 
     Args:
-        network: (N, 1, 28, 28) in [0, 1] to (N, K) logits; in eval mode when the generator ends.
+        network: (N, C, H, W) in [0, 1] to (N, K) logits in eval mode, in which it is when the generator ends.
         recipe: how.
-        train: pictures (N, 28, 28) uint8 and labels (N,); label -1 means "none of the classes".
+        train: pictures (N, H, W) or (N, C, H, W) uint8 and targets (N, ...) for the recipe's loss.
         test: pictures and labels to evaluate on, every 50 iterations and at the very end.
         seed: same seed, same curve (on one machine with the same number of threads).
         checkpoint: a file that is written after each epoch, and from which an interrupted training goes on.
@@ -181,10 +204,8 @@ def fit(
     for epoch in range(begin, recipe.epochs):
         for index, batch in enumerate(torch.randperm(len(pictures)).split(recipe.batch_size)):
             network.train()
-            images = recipe.augment(pictures[batch][:, None].float() / 255)  # (N, 1, 28, 28)
-            logits = network(images)  # (N, K)
-            targets = soft_labels(labels[batch], logits.shape[1])
-            loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+            images = recipe.augment(as_images(pictures[batch]))  # (N, C, H, W)
+            loss = recipe.loss(network(images), labels[batch], recipe.label_smoothing)
             if not loss.isfinite():
                 raise Refused("The loss is no longer a number: try a smaller learning rate.")
             optimizer.zero_grad(set_to_none=True)
@@ -218,7 +239,6 @@ def follow(
     network: nn.Module,
     recipe: Recipe,
     root: Path | None,
-    test: tuple[Tensor, Tensor],
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> Iterator[Step]:
@@ -227,8 +247,7 @@ def follow(
     Args:
         network: as for `fit`.
         recipe: the first one.
-        root: folder that holds Fashion-MNIST.
-        test: pictures and labels, of which each recipe watches some.
+        root: folder that holds the data.
         seed: of the first; the next has the next number.
         checkpoint: the files' common beginning; each recipe has one of its own.
 
@@ -237,10 +256,9 @@ def follow(
     """
     done, number, stage = Step(0, 0, 0, 0.0, None, 0.0), 0, recipe
     while stage:
-        watched = (test[0][: stage.watched], test[1][: stage.watched])
         file = checkpoint.with_name(f"{checkpoint.name}.{number}.pt") if checkpoint else None
         last = done
-        for step in fit(network, stage, stage.pictures(root), watched, seed + number, file):
+        for step in fit(network, stage, stage.pictures(root), stage.watch(root), seed + number, file):
             last = replace(
                 step,
                 iteration=done.iteration + step.iteration,
@@ -274,6 +292,40 @@ def photographs_and_drawings(root: Path | None, copies: int = 1) -> tuple[Tensor
     return torch.cat([pictures] * copies + [drawn]), torch.cat([labels] * copies + [classes])
 
 
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Views as the student sees them: smaller, half of them mirrored, lighter or darker."""
+    return photographs.flip_and_light(photographs.resize(images, side))
+
+
+def student() -> nn.Module:
+    """A ResNet-18 of 28 to 224 channels that learns 1280 features of its teacher's."""
+    return distillation.Student(ResNet(18, num_classes=1280, width=28 / 64))
+
+
+# Cats and dogs, from photographs alone: the same data, epochs and changes for every architecture.
+COMPACT = Recipe(
+    nn.Module,
+    epochs=8,
+    batch_size=64,
+    pictures=partial(photographs.cat_dog, "train", side=80),
+    augment=lambda images: photographs.flip_and_light(photographs.crop(images, 64)),
+    watch=lambda root: photographs.cat_dog("validation", root, 64, 512),
+    measure=partial(measure_photographs, side=64),
+    card=CAT_DOG_CARD,
+)
+# The same from what a pretrained teacher saw in the photographs.
+IMITATE = Recipe(
+    student,
+    epochs=1,
+    batch_size=64,
+    weight_decay=0.05,
+    loss=distillation.imitation,
+    watch=lambda root: photographs.cat_dog("validation", root, 128, 256),
+    finish=distillation.fold,
+    measure=partial(measure_photographs, side=128),
+    card=CAT_DOG_CARD,
+)
+
 # fmt: off
 RECIPES: dict[str, Recipe] = {
     "fashion_dnn": Recipe(FashionDNN, epochs=60, augment=lambda images: flip_and_shift(images, 0)),
@@ -286,91 +338,19 @@ RECIPES: dict[str, Recipe] = {
                    then=Recipe(SketchNet, epochs=3, learning_rate=2e-3, weight_decay=0.05,
                                pictures=partial(photographs_and_drawings, copies=2),
                                augment=lambda images: flip_and_shift(images, 1))),
+    "cat_dog":     replace(IMITATE, epochs=3, learning_rate=3e-3, augment=lambda images: shrunk(images, 96),
+                           pictures=partial(distillation.views_and_features, side=128),
+                           # What the teacher saw in larger pictures is more; the student sees larger ones too.
+                   then=replace(IMITATE, epochs=3, learning_rate=2e-3, augment=lambda images: shrunk(images, 128),
+                                pictures=partial(distillation.views_and_features, side=160))),
+    "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
+    "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64)),
+    "cat_dog_vgg":       replace(COMPACT, build=lambda: VGG(11, batch_norm=True, width=0.14, image_size=64)),
+    "cat_dog_googlenet": replace(COMPACT, build=lambda: GoogLeNet(width=0.35)),
+    "cat_dog_resnet":    replace(COMPACT, build=lambda: ResNet(18, width=0.25)),
+    "cat_dog_xai":       replace(COMPACT, build=lambda: XAI(width=0.15)),
 }
 # fmt: on
-
-CARD = """---
-license: mit
-library_name: pytorch
-tags: [image-classification, fashion-mnist]
----
-
-# {name}
-
-{about}
-
-- **Input** (N, 1, 28, 28) in [0, 1], light garment on black. **Output** (N, 10) logits, in the order of
-  `cnn_core.data.FASHION_CLASSES`. {parameters:,} parameters.
-- **Data**: {source} Licence of Fashion-MNIST: MIT, © 2017 Zalando SE. Licence of these weights: MIT.
-- **Made by** `{command}` on {date}: {training_pictures:,} pictures, {epochs} epochs, {minutes:.0f} minutes on a
-  processor.
-- **Photographs**: {accuracy:.2%} of the {pictures:,} official test pictures of Fashion-MNIST; worst class {worst} with
-  {worst_share:.1%}.
-- **Drawings**: {strict:.1%} of {drawings} garments drawn by hand (`cnn_core/drawings.jsonl`, none of them used in
-  training), {near:.1%} if near classes count (T-shirt and shirt; pullover, coat and shirt; sneaker and boot).
-- **Other things**: {others_flagged:.1%} of {others} drawings of no garment are called unfamiliar, and
-  {garments_flagged:.1%} of the garments are so by mistake (AUROC {auroc:.3f}).
-- **Measured by** `python -m cnn_core.evaluation {name}`. The last epoch's weights, not the best on the test set.
-- **Known faults**: shirts are taken for T-shirts, pullovers and coats more often than anything else is mistaken.
-"""
-SOURCES = {
-    "sketch_net": "the 60,000 training photographs of Fashion-MNIST and 80,000 drawings made up by "
-    "`cnn_core/synthesis.py` from templates, from contours of those photographs, and of things that are no garment."
-}
-
-
-def card(name: str, network: nn.Module, scores: dict[str, Any]) -> str:
-    """The model card of a shipped set, as Markdown."""
-    shares = scores["class_accuracy"]
-    worst = min(range(len(shares)), key=shares.__getitem__)
-    return CARD.format(
-        name=name,
-        about=(type(network).__doc__ or "").split("\n")[0],
-        source=SOURCES.get(name, "the 60,000 training photographs of Fashion-MNIST."),
-        worst=data.FASHION_CLASSES[worst],
-        worst_share=shares[worst],
-        minutes=scores["seconds"] / 60,
-        **{
-            key: scores[key]
-            for key in ("parameters", "command", "date", "training_pictures", "epochs", "accuracy", "pictures")
-        },
-        **scores["drawings"],
-    )
-
-
-def witness(network: nn.Module) -> dict[str, Tensor]:
-    """One input (1, 1, 28, 28) and the output (1, K) it must give: noise, so that no data set is needed to check."""
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        return {"input": image, "output": network(image)}
-
-
-def describe(name: str, network: nn.Module, scores: dict[str, Any], folder: Path) -> None:
-    """Write the scores and the model card of a shipped set into its folder."""
-    (folder / "scores.json").write_text(json.dumps(scores) + "\n")
-    (folder / "README.md").write_text(card(name, network, scores))
-
-
-def ship(name: str, network: nn.Module, scores: dict[str, Any], curve: list[Step], folder: Path) -> None:
-    """Write what `weights/<name>/` holds: weights, witness, scores, curve and card.
-
-    Args:
-        name: of the recipe.
-        network: trained, in eval mode.
-        scores: as `evaluation.score` gives them, and the training's seconds, command and date.
-        curve: the steps that were evaluated.
-        folder: made if need be; files in it are replaced.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    for file, tensors in (("model", state), ("witness", witness(network))):
-        save_file(tensors, folder / f"{file}.safetensors")
-        (folder / f"{file}.safetensors").chmod(0o644)  # safetensors writes for the owner only
-    describe(name, network, scores, folder)
-    with (folder / "curve.csv").open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["iteration", "loss", "test_accuracy"])
-        rows.writerows((step.iteration, f"{step.loss:.4f}", f"{step.accuracy:.4f}") for step in curve)
 
 
 def main() -> None:
@@ -392,30 +372,31 @@ def main() -> None:
     recipe = RECIPES[chosen.recipe]
     recipe = replace(recipe, epochs=chosen.epochs or recipe.epochs)
     try:
-        training_pictures, test = len(recipe.pictures(chosen.data)[0]), data.fashion_mnist(False, chosen.data)
+        training_pictures = len(recipe.pictures(chosen.data)[0])
     except Refused as refused:
         parser.error(str(refused))
     torch.manual_seed(chosen.seed)
     network = recipe.build()
     curve: list[Step] = []
     with tqdm(unit="it", mininterval=5) as bar:
-        for step in follow(network, recipe, chosen.data, test, chosen.seed, checkpoint):
+        for step in follow(network, recipe, chosen.data, chosen.seed, checkpoint):
             bar.total = step.total
             bar.update(step.iteration - bar.n)
             if step.accuracy is not None:
                 curve.append(step)
             if step.iteration % REPORT_EVERY == 0:
                 bar.write(f"iteration {step.iteration:6}  loss {step.loss:.4f}  test accuracy {curve[-1].accuracy:.2%}")
-    scores = score(network, *test) | {
+    network = recipe.finish(network)
+    scores = recipe.measure(network, chosen.data) | {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "training_pictures": training_pictures,
         "epochs": curve[-1].epoch,
         "seconds": round(curve[-1].seconds),
-        "drawings": score_drawings(network, familiar_above(network, chosen.data)),
         "command": f"python -m cnn_core.training {' '.join(sys.argv[1:])}",
         "date": date.today().isoformat(),
     }
-    ship(chosen.recipe, network, scores, curve, folder)
+    pictures, _ = recipe.watch(chosen.data)
+    ship(chosen.recipe, network, scores, curve, folder, recipe.card, tuple(as_images(pictures[:1]).shape[1:]))
     for finished in checkpoint.parent.glob(f"{checkpoint.name}*.pt"):
         finished.unlink()
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

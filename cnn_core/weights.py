@@ -32,6 +32,7 @@ from cnn_core.data import FASHION_CLASSES
 from cnn_core.errors import Refused
 from cnn_core.models.fashion import FashionCNN, FashionDNN
 from cnn_core.models.sketch import SketchNet
+from cnn_core.preprocessing import Garment, Preprocess
 
 FOLDER = Path(__file__).parents[1] / "weights"
 ANSWER = 4.0  # s the Hub has for its first answer; its own client would wait and ask again for up to 396 s
@@ -147,7 +148,7 @@ class Weights:
         build: makes the architecture they fit, with random parameters.
         source: where the file comes from.
         classes: K names, in the order of the logits.
-        preprocess: what the network's input must be.
+        preprocess: makes the network's input out of a picture.
         num_params: learnable numbers in the network.
         licence: SPDX identifier.
         metric: what was measured, and on what.
@@ -157,14 +158,14 @@ class Weights:
     build: Callable[[], nn.Module]
     source: Source
     classes: tuple[str, ...]
-    preprocess: str
+    preprocess: Preprocess
     num_params: int
     licence: str
     metric: str
     sha256: str | None = None
 
 
-GARMENTS = "(N, 1, 28, 28) in [0, 1], light on black"
+GARMENTS = Garment()
 
 # fmt: off
 WEIGHTS: dict[str, Weights] = {

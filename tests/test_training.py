@@ -1,12 +1,9 @@
 """The training loop: it learns, it repeats itself, it can be interrupted; and the recipes' own sums."""
 
-import csv
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from cnn_core import training
@@ -68,10 +65,10 @@ def test_going_on_repeats_the_evaluated_steps_first(tmp_path, monkeypatch):
 
 
 def test_a_second_recipe_goes_on_from_the_first_and_counts_on():
-    first = replace(RECIPE, epochs=1, pictures=lambda root: patterns())
+    first = replace(RECIPE, epochs=1, pictures=lambda root: patterns(), watch=lambda root: patterns(20, 1))
     recipe = replace(first, then=replace(first, epochs=2))
     network = recipe.build()
-    steps = list(training.follow(network, recipe, None, patterns(20, 1)))
+    steps = list(training.follow(network, recipe, None))
     assert [step.iteration for step in steps] == list(range(1, 10))
     assert [step.epoch for step in steps] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert steps[-1].total == 9
@@ -118,36 +115,6 @@ def test_erase_changes_one_box_in_some_pictures():
         assert 3 <= tall <= 10
         assert 3 <= wide <= 10
         assert len(box) == tall * wide
-
-
-def test_what_is_shipped_can_be_read_again(tmp_path):
-    network = FashionDNN().eval()
-    scores = {
-        "accuracy": 0.5,
-        "class_accuracy": [0.5] * 10,
-        "pictures": 10,
-        "parameters": 235_146,
-        "training_pictures": 96,
-        "epochs": 1,
-        "seconds": 60,
-        "command": "python -m cnn_core.training fashion_dnn",
-        "date": "2026-01-01",
-        "drawings": {
-            "strict": 0.25, "near": 0.5, "drawings": 8, "auroc": 0.75, "others": 4, "others_flagged": 0.5,
-            "garments_flagged": 0.125,
-        },
-    }  # fmt: skip
-    steps = [training.Step(50, 100, 1, 0.5, 0.25, 1.0)]
-    training.ship("fashion_dnn", network, scores, steps, tmp_path)
-    network.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    witness = load_file(tmp_path / "witness.safetensors")
-    assert_close(network(witness["input"]), witness["output"])
-    assert json.loads((tmp_path / "scores.json").read_text()) == scores
-    with (tmp_path / "curve.csv").open() as file:
-        assert list(csv.DictReader(file)) == [{"iteration": "50", "loss": "0.5000", "test_accuracy": "0.2500"}]
-    card = (tmp_path / "README.md").read_text()
-    assert "50.00% of the 10 official test pictures" in card
-    assert "python -m cnn_core.training fashion_dnn" in card
 
 
 def test_refuses_to_overwrite(tmp_path, capsys, monkeypatch):

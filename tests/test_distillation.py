@@ -1,0 +1,46 @@
+"""What a student learns from a teacher, and that nothing changes when its two last layers become one."""
+
+import torch
+from PIL import Image
+from torch import nn
+from torch.testing import assert_close
+
+from cnn_core import distillation
+from cnn_core.models.resnet import ResNet
+
+
+def student():
+    torch.manual_seed(0)
+    return distillation.Student(ResNet(18, num_classes=24, width=0.1), num_features=24)
+
+
+def test_folding_the_last_two_layers_changes_no_answer():
+    network = student().eval()
+    images = torch.rand(2, 3, 64, 64)
+    before = network(images)
+    folded = distillation.fold(network)
+    assert isinstance(folded.get_submodule("fc"), nn.Linear)
+    assert_close(folded(images), before, rtol=1e-4, atol=1e-5)
+    assert before.shape == (2, 2)
+
+
+def test_imitation_is_least_where_features_agree():
+    targets = torch.tensor([[1.0, 0.5, -0.5, 2.0]])
+    logits = torch.tensor([[-20.0, 20.0]])
+    right = torch.cat([logits, targets[:, 1:]], 1)
+    wrong = torch.cat([logits, targets[:, 1:] + 1], 1)
+    assert distillation.imitation(right, targets, 0.0).item() < 1e-6
+    assert_close(distillation.imitation(wrong, targets, 0.0).item(), 1.0)
+
+
+def test_the_first_view_is_the_whole_picture_and_views_repeat(tmp_path):
+    file = tmp_path / "picture.png"
+    picture = Image.new("RGB", (40, 20), "blue")
+    picture.paste("red", (0, 0, 20, 20))
+    picture.save(file)
+    views = distillation.Views([file], count=3, side=8)
+    first = views[0]
+    assert first.shape == (3, 3, 8, 8)
+    assert first[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert first[0, :, 7, 7].tolist() == [0, 0, 255]
+    assert torch.equal(first, views[0])
