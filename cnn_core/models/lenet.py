@@ -3,8 +3,8 @@
 LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998,
 http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
 
-LeNet-5 differs from the paper: plain tanh for the scaled one; average pooling without coefficients of its own; every map of the
-third layer sees all maps of the second, not those of a table; a linear layer for the radial basis functions.
+LeNet-5 differs from the paper: plain tanh for the scaled one; average pooling without coefficients of its own;
+every map of the third layer sees all maps of the second, not those of a table; linear units for radial ones.
 
 Differs from the course: it had a softmax in the network under a cross-entropy loss, which takes a softmax itself, so
 with 2 classes the loss could not fall below ln(1 + 1/e) = 0.313; here logits leave the network. Its training loop,
