@@ -34,6 +34,7 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
         logits: (N, K), of pictures the network was not trained on.
         labels: (N,), 0 <= label < K.
     """
+    logits = logits.clone()  # of inference mode, maybe, which no gradient passes
     logarithm = torch.zeros(1, requires_grad=True)  # of the temperature, which so stays above zero
     optimizer = torch.optim.LBFGS([logarithm], max_iter=50)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,25 @@ def as_images(pictures: Tensor) -> Tensor:
     return (pictures[:, None] if pictures.ndim == 3 else pictures).float() / 255
 
 
+def both_ways(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Mean logits (N, K) of images (N, C, H, W) and their mirror images: a cat that looks the other way is a cat."""
+    return (network(images) + network(images.flip(-1))) / 2
+
+
 @torch.inference_mode()
-def predict(network: nn.Module, pictures: Tensor, batch_size: int = 500) -> Tensor:
-    """Logits (N, K) of pictures (N, H, W) or (N, C, H, W) uint8, in eval mode; the network's mode is left as it was."""
+def predict(network: nn.Module, pictures: Tensor, batch_size: int = 500, mirrored: bool = False) -> Tensor:
+    """Logits (N, K) of pictures (N, H, W) or (N, C, H, W) uint8, in eval mode; the network's mode is left as it was.
+
+    Args:
+        network: (N, C, H, W) in [0, 1] to logits.
+        pictures: as above.
+        batch_size: pictures per forward pass.
+        mirrored: whether to take the mean with the mirror images' logits.
+    """
     mode = network.training
     network.eval()
-    logits = [network(as_images(batch)) for batch in pictures.split(batch_size)]
+    ask = partial(both_ways, network) if mirrored else network
+    logits = [ask(as_images(batch)) for batch in pictures.split(batch_size)]
     network.train(mode)
     return torch.cat(logits)
 
@@ -61,12 +76,21 @@ def confusion(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def score(network: nn.Module, pictures: Tensor, labels: Tensor) -> dict[str, Any]:
+    """`score_of` a network's answers to pictures (as `predict` takes them) with labels (N,)."""
+    return score_of(predict(network, pictures), labels)
+
+
+def score_of(logits: Tensor, labels: Tensor) -> dict[str, Any]:
     """What `weights/<name>/scores.json` holds of a test set, as plain numbers.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
 
     Returns:
         accuracy in [0, 1], class_accuracy (K numbers in [0, 1]) and confusion (K rows of K counts, row = true class).
     """
-    counts = confusion(predict(network, pictures), labels)
+    counts = confusion(logits, labels)
     right = counts.diag()
     return {
         "pictures": len(labels),
@@ -174,7 +198,9 @@ def sure_above(probabilities: Tensor, labels: Tensor, wrong: float = 0.01) -> fl
 
 
 def measure_photographs(network: nn.Module, root: Path | None = None, side: int = 128) -> dict[str, Any]:
-    """`score` on the 2,080 test photographs of cats and dogs, and how far the probabilities can be trusted.
+    """`score_of` the 2,080 test photographs of cats and dogs, and how far the probabilities can be trusted.
+
+    Answers are those that the page gives: the mean over a photograph and its mirror image.
 
     Args:
         network: (N, 3, S, S) in [0, 1] to (N, 2) logits.
@@ -182,7 +208,7 @@ def measure_photographs(network: nn.Module, root: Path | None = None, side: int 
         side: S in px; the whole photograph is squeezed into the square.
 
     Returns:
-        what `score` returns, the accuracy on the course's own test photographs as "book", and as "calibration":
+        what `score_of` returns, the accuracy on the course's own test photographs as "book", and as "calibration":
         `temperature` and `sure_above` from the validation pictures, and on the test pictures the expected calibration
         error without the temperature (`error_before`) and with it (`error`), the share of answers below `sure_above`
         (`unsure`), and the accuracy of the rest (`sure_accuracy`).
@@ -190,16 +216,17 @@ def measure_photographs(network: nn.Module, root: Path | None = None, side: int 
     from cnn_core import calibration, photographs
 
     pictures, labels = photographs.cat_dog("validation", root, side)
-    validation = predict(network, pictures)
+    validation = predict(network, pictures, mirrored=True)
     heat = calibration.temperature(validation, labels)
     threshold = sure_above((validation / heat).softmax(1), labels)
     test, truth = photographs.cat_dog("test", root, side)
-    logits = predict(network, test)
+    logits = predict(network, test, mirrored=True)
     sure, answers = (logits / heat).softmax(1).max(1)
     given = sure >= threshold
-    return score(network, test, truth) | {
+    book, names = photographs.cat_dog("book_test", root, side)
+    return score_of(logits, truth) | {
         "side": side,
-        "book": accuracy(network, *photographs.cat_dog("book_test", root, side)),
+        "book": (predict(network, book, mirrored=True).argmax(1) == names).float().mean().item(),
         "calibration": {
             "temperature": heat,
             "sure_above": threshold,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,10 +90,11 @@ def card(name: str, network: nn.Module, scores: dict[str, Any], template: str) -
         template: `GARMENT_CARD` or `CAT_DOG_CARD`.
     """
     shares = scores["class_accuracy"]
+    described = type(network) if "drawings" in scores else sys.modules[type(network).__module__]  # one, or a family
     worst = min(range(len(shares)), key=shares.__getitem__)
     facts = {
         "name": name,
-        "about": (type(network).__doc__ or "").split("\n")[0],
+        "about": (described.__doc__ or "").split("\n")[0],
         "source": SOURCES.get(name, FROM_PHOTOGRAPHS),
         "worst": (data.FASHION_CLASSES if len(shares) == 10 else data.CAT_DOG_CLASSES)[worst],
         "worst_share": shares[worst],

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from cnn_core import data, distillation, photographs
+from cnn_core import data, distillation, layers, photographs
 from cnn_core.errors import Refused
 from cnn_core.evaluation import accuracy, as_images, measure_garments, measure_photographs
 from cnn_core.models.alexnet import AlexNet
@@ -84,6 +85,9 @@ class Recipe:
         finish: makes the network that is shipped out of the trained one.
         measure: the final scores of that, for `scores.json` and the card.
         card: the model card's text.
+        averaging: if given, the network ends with an exponential moving average of the weights it had on the way, which
+            keeps this share of itself in every iteration (Izmailov et al., "Averaging Weights Leads to Wider Optima and
+            Better Generalization", 2018, https://arxiv.org/abs/1803.05407).
         then: a second training of the same network, which begins with the weights that this one ended with.
     """
 
@@ -100,6 +104,7 @@ class Recipe:
     finish: Callable[[nn.Module], nn.Module] = lambda network: network
     measure: Callable[[nn.Module, Path | None], dict[str, Any]] = measure_garments
     card: str = GARMENT_CARD
+    averaging: float | None = None
     then: Recipe | None = None
 
 
@@ -187,6 +192,7 @@ def fit(
     total = per_epoch * recipe.epochs
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=0.1)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging or 0.0), use_buffers=True)
     begin, curve, before = 0, [], 0.0
     began = time.perf_counter()
     # A third faster on a CPU; the numbers are the same.
@@ -195,6 +201,7 @@ def fit(
     if checkpoint and checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(saved["network"])
+        averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"])
@@ -214,6 +221,10 @@ def fit(
             schedule.step()
             network.eval()
             iteration = epoch * per_epoch + index + 1
+            if recipe.averaging:
+                averaged.update_parameters(network)
+                if iteration == total:
+                    network.load_state_dict(averaged.module.state_dict())
             evaluate = iteration % EVALUATE_EVERY == 0 or iteration == total
             reached = accuracy(network, *test) if evaluate else None
             step = Step(iteration, total, epoch + 1, loss.item(), reached, before + time.perf_counter() - began)
@@ -223,6 +234,7 @@ def fit(
         if checkpoint:
             keep = {
                 "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "random": torch.get_rng_state(),
@@ -329,9 +341,11 @@ IMITATE = Recipe(
 # fmt: off
 RECIPES: dict[str, Recipe] = {
     "fashion_dnn": Recipe(FashionDNN, epochs=60, augment=lambda images: flip_and_shift(images, 0)),
-    "fashion_cnn": Recipe(FashionCNN, epochs=18, augment=lambda images: flip_and_shift(images, 1),
-                   then=Recipe(FashionCNN, epochs=9, weight_decay=0.05,
-                               augment=lambda images: flip_and_shift(images, 1))),
+    "fashion_cnn": Recipe(lambda: FashionCNN(dropout=0.5), epochs=28, weight_decay=0.05,
+                          augment=lambda images: flip_and_shift(images, 1),
+                   # The test pictures are not shifted: neither are the last ones it learns from.
+                   then=Recipe(FashionCNN, epochs=9, learning_rate=1.2e-3, weight_decay=0.05, averaging=0.998,
+                               augment=lambda images: flip_and_shift(images, 0))),
     "sketch_net":  Recipe(SketchNet,  epochs=7, learning_rate=4e-3, pictures=photographs_and_drawings,
                           augment=lambda images: erase(flip_and_shift(images), 0.25, 10),
                    # The photographs are the harder half: twice as often, and less disturbed, to finish.
@@ -340,9 +354,9 @@ RECIPES: dict[str, Recipe] = {
                                augment=lambda images: flip_and_shift(images, 1))),
     "cat_dog":     replace(IMITATE, epochs=3, learning_rate=3e-3, augment=lambda images: shrunk(images, 96),
                            pictures=partial(distillation.views_and_features, side=128),
-                           # What the teacher saw in larger pictures is more; the student sees larger ones too.
-                   then=replace(IMITATE, epochs=3, learning_rate=2e-3, augment=lambda images: shrunk(images, 128),
-                                pictures=partial(distillation.views_and_features, side=160))),
+                   # What the teacher saw in larger pictures is more; the student sees larger ones too.
+                   then=replace(IMITATE, epochs=5, learning_rate=2e-3, augment=lambda images: shrunk(images, 112),
+                                averaging=0.998, pictures=partial(distillation.views_and_features, side=160))),
     "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
     "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64)),
     "cat_dog_vgg":       replace(COMPACT, build=lambda: VGG(11, batch_norm=True, width=0.14, image_size=64)),
@@ -387,16 +401,17 @@ def main() -> None:
             if step.iteration % REPORT_EVERY == 0:
                 bar.write(f"iteration {step.iteration:6}  loss {step.loss:.4f}  test accuracy {curve[-1].accuracy:.2%}")
     network = recipe.finish(network)
+    shape = tuple(as_images(recipe.watch(chosen.data)[0][:1]).shape[1:])
     scores = recipe.measure(network, chosen.data) | {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "multiply_adds": sum(layer.multiply_adds for layer in layers.describe(network, shape)),
         "training_pictures": training_pictures,
         "epochs": curve[-1].epoch,
         "seconds": round(curve[-1].seconds),
         "command": f"python -m cnn_core.training {' '.join(sys.argv[1:])}",
         "date": date.today().isoformat(),
     }
-    pictures, _ = recipe.watch(chosen.data)
-    ship(chosen.recipe, network, scores, curve, folder, recipe.card, tuple(as_images(pictures[:1]).shape[1:]))
+    ship(chosen.recipe, network, scores, curve, folder, recipe.card, shape)
     for finished in checkpoint.parent.glob(f"{checkpoint.name}*.pt"):
         finished.unlink()
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

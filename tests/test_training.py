@@ -64,6 +64,24 @@ def test_going_on_repeats_the_evaluated_steps_first(tmp_path, monkeypatch):
     assert again == [step for step in first if step.accuracy is not None]
 
 
+def test_averaging_ends_with_the_moving_average_of_the_weights(tmp_path):
+    recipe, checkpoint = replace(RECIPE, averaging=0.75), tmp_path / "net.pt"
+    torch.manual_seed(3)
+    network, expected = RECIPE.build(), None
+    twin = RECIPE.build()
+    twin.load_state_dict(network.state_dict())
+    for _ in training.fit(twin, RECIPE, patterns(), patterns(20, 1), 3):  # the same, not averaged
+        weights = twin.state_dict()["classifier.1.weight"]
+        expected = weights.clone() if expected is None else 0.75 * expected + 0.25 * weights
+    steps = training.fit(network, recipe, patterns(), patterns(20, 1), 3, checkpoint)
+    for _ in range(7):  # interrupted in the third epoch
+        next(steps)
+    steps.close()
+    for _ in training.fit(network, recipe, patterns(), patterns(20, 1), 3, checkpoint):
+        pass
+    assert_close(network.state_dict()["classifier.1.weight"], expected)
+
+
 def test_a_second_recipe_goes_on_from_the_first_and_counts_on():
     first = replace(RECIPE, epochs=1, pictures=lambda root: patterns(), watch=lambda root: patterns(20, 1))
     recipe = replace(first, then=replace(first, epochs=2))
