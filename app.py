@@ -16,11 +16,11 @@ import gradio as gr
 from gradio import themes
 
 from cnn_core.errors import Refused
-from demos import Demo, sketch
+from demos import Demo, cats_dogs, feature_maps, receptive_field, sketch
 from demos._parts import Blocks
 from demos._text import t, use
 
-TABS: tuple[Demo, ...] = (sketch,)  # in teaching order
+TABS: tuple[Demo, ...] = (sketch, cats_dogs, feature_maps, receptive_field)  # in teaching order
 
 DEMOS = Path(__file__).parent / "demos"
 LANGUAGES = ("en", *sorted(catalogue.stem for catalogue in (DEMOS / "text").glob("*.json")))
@@ -78,7 +78,7 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,  # it would keep every slider's every move in the visitor's browser
     "show_error": False,  # only what a tab says itself: an exception may hold what is nobody's business
     "enable_monitoring": False,
-    "max_file_size": "10mb",
+    "max_file_size": "100mb",  # a zip of a thousand photographs; the limit of a picture is in `cnn_core.images`
     "quiet": True,
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,11 +22,13 @@ from torch import nn
 
 from cnn_core import weights
 from cnn_core.errors import Refused
+from cnn_core.preprocessing import Photograph
 from cnn_core.weights import HubFile, WeightsUnavailable
 
-SHIPPED = {"cat_dog": 128}  # rows of `weights.WEIGHTS` with a ResNet for pictures in [0, 1], and their side in px
+SHIPPED = ("cat_dog",)  # rows of `weights.WEIGHTS` with a ResNet
 MOST_BYTES = 400_000_000  # of a file with weights
 MOST_PARAMETERS = 100_000_000
+MOST_SIDE = 512  # px
 LAST_LAYERS = ("fc", "classifier", "heads", "head")  # what torchvision's families call theirs
 
 
@@ -110,7 +113,7 @@ def load(name: str) -> Backbone:
     """A pretrained backbone, kept in memory for the next who asks.
 
     Args:
-        name: a key of `SHIPPED`, or a Hub repository, "owner/name" or "hf-hub:owner/name", that holds
+        name: one of `SHIPPED`, or a Hub repository, "owner/name" or "hf-hub:owner/name", that holds
             model.safetensors and config.json, timm's or one with torchvision's name of the architecture.
 
     Raises:
@@ -121,31 +124,49 @@ def load(name: str) -> Backbone:
         network = deepcopy(weights.shared(name))
         network.set_submodule("fc", nn.Identity())
         layout = {"library": "convlens", "architecture": name, "arguments": {}}
-        return _measured(name, network, SHIPPED[name], (0.0,) * 3, (1.0,) * 3, layout)
+        wanted = weights.WEIGHTS[name].preprocess
+        assert isinstance(wanted, Photograph)
+        return _measured(name, network, wanted.side, wanted.mean, wanted.std, layout)
     if name.count("/") != 1:
         raise Refused("There is no backbone called {name!r}: a Hub repository is owner/name.", name=name[:60])
     return _from_hub(name)
 
 
 def _from_hub(repo: str) -> Backbone:
-    config = json.loads(_file(repo, "config.json").read_text())
-    about = config.get("pretrained_cfg", config)  # timm's, else all in one
-    layout = {
-        "library": "timm" if "pretrained_cfg" in config else "torchvision",
-        "architecture": config.get("architecture", ""),
-        "arguments": config.get("model_args", {}),
-    }
+    layout, side, mean, std = _described(repo)
     network = build(layout)
     source = HubFile(repo, "model.safetensors")
     try:
+        # What the file has more of is the last layer's.
         missing = network.load_state_dict(load_file(_file(repo, source.file)), strict=False).missing_keys
-        # What is too much is the last layer's.
-        if missing:
-            raise WeightsUnavailable(repo, source, f"the file does not fit the network ({missing[0]} is missing)")
     except (SafetensorError, RuntimeError) as error:
         raise WeightsUnavailable(repo, source, "the file does not fit the network") from error
-    side = int(config.get("crop_size") or about.get("input_size", (3, 224, 224))[-1])
-    return _measured(repo, network, side, tuple(about["mean"]), tuple(about["std"]), layout)
+    if missing:
+        raise WeightsUnavailable(repo, source, f"the file does not fit the network ({missing[0]} is missing)")
+    return _measured(repo, network, side, mean, std, layout)
+
+
+def _described(repo: str) -> tuple[dict[str, Any], int, tuple[float, ...], tuple[float, ...]]:
+    """A Hub repository's layout, side in px, mean and standard deviation, as its config.json tells them."""
+    try:
+        config = json.loads(_file(repo, "config.json").read_text())
+        about = config.get("pretrained_cfg", config)  # timm's, else all in one
+        layout = {
+            "library": "timm" if "pretrained_cfg" in config else "torchvision",
+            "architecture": str(config["architecture"]),
+            "arguments": dict(config.get("model_args") or {}),
+        }
+        side = int(config.get("crop_size") or about["input_size"][-1])
+        mean, std = (tuple(map(float, about[key])) for key in ("mean", "std"))
+    except Refused:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = "it is neither timm's nor torchvision's layout"
+        raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason) from error
+    if not 16 <= side <= MOST_SIDE or not len(mean) == len(std) == 3 or not all(std):
+        reason = f"it wants other pictures than RGB of 16 to {MOST_SIDE} px"
+        raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason)
+    return layout, side, mean, std
 
 
 def _file(repo: str, name: str) -> Path:
@@ -155,13 +176,12 @@ def _file(repo: str, name: str) -> Path:
     source = HubFile(repo, name)
     if found := source.here():
         return found
-    path = source.fetch(repo) if name == "config.json" else None
-    if path is None:
+    size = 0
+    with suppress(Exception):  # what is wrong, `fetch` says
         size = get_hf_file_metadata(hf_hub_url(repo, name), timeout=weights.ANSWER).size or 0
-        if size > MOST_BYTES:
-            raise WeightsUnavailable(repo, source, f"the file has {size // 1_000_000:,} MB, which is too much here")
-        path = source.fetch(repo)
-    return path
+    if size > MOST_BYTES:
+        raise WeightsUnavailable(repo, source, f"the file has {size // 1_000_000:,} MB, which is too much here")
+    return source.fetch(repo)
 
 
 @torch.inference_mode()

@@ -73,7 +73,8 @@ def teacher(repo: str, side: int) -> Callable[[Tensor], Tensor]:
     @torch.inference_mode()
     def see(views: Tensor) -> Tensor:
         pictures = F.interpolate(views.float() / 255, size=side, mode="bilinear", antialias=True)
-        return network(v2.functional.normalize(pictures, list(IMAGENET_MEAN), list(IMAGENET_STD)).contiguous(memory_format=torch.channels_last))
+        normalised = v2.functional.normalize(pictures, list(IMAGENET_MEAN), list(IMAGENET_STD))
+        return network(normalised.contiguous(memory_format=torch.channels_last))
 
     return see
 

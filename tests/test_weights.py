@@ -52,6 +52,13 @@ def test_row_describes_the_network(name):
     assert len(set(row.classes)) == len(row.classes)
 
 
+def test_a_network_first_asked_for_in_inference_mode_can_have_gradients():
+    with torch.inference_mode():
+        network = weights.load("fashion_dnn")
+    network(torch.zeros(1, 1, 28, 28)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
 @every_row
 def test_row_states_licence_and_score(name):
     row = WEIGHTS[name]

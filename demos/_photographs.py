@@ -1,0 +1,61 @@
+"""Example photographs that need no network: those that scikit-image and Gradio bring along, read where they lie."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import cache
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from cnn_core import images
+from cnn_core.errors import Refused
+
+# Name: package and the file in it. Those of scikit-image are in the public domain (CC0).
+PHOTOGRAPHS = {
+    "Cat": ("skimage", "data/chelsea.png"),
+    "Cheetah": ("gradio", "media_assets/images/cheetah1.jpg"),
+    "Lion": ("gradio", "media_assets/images/lion.jpg"),
+    "Coffee": ("skimage", "data/coffee.png"),
+    "Rocket": ("skimage", "data/rocket.jpg"),
+    "Astronaut": ("skimage", "data/astronaut.png"),
+}
+
+
+def path(name: str) -> Path:
+    """Where a photograph lies.
+
+    Raises:
+        Refused: its package has no such file any more.
+    """
+    package, file = PHOTOGRAPHS[name]
+    spec = find_spec(package)
+    found = Path(spec.origin).parent / file if spec and spec.origin else None
+    if not found or not found.is_file():
+        raise Refused("That example is not on this machine: please choose another one.")
+    return found
+
+
+def photograph(name: str) -> Image.Image:
+    """An example as a picture, RGB."""
+    return images.read(path(name))
+
+
+@cache
+def thumbnails() -> dict[str, str]:
+    """Markup of a small picture for each example that is there, for `Choices`."""
+    markup = {}
+    for name in PHOTOGRAPHS:
+        try:
+            with Image.open(path(name)) as picture:
+                picture.draft("RGB", (96, 96))
+                small = ImageOps.fit(picture.convert("RGB"), (96, 96))
+        except Refused:
+            continue
+        file = BytesIO()
+        small.save(file, "JPEG", quality=75)
+        source = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+        markup[name] = f'<img src="{source}" alt="" width="48" height="48">'
+    return markup

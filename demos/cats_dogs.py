@@ -1,0 +1,377 @@
+"""Is it a cat or a dog? Predict one picture or a thousand, and see what transfer learning is worth.
+
+Trained from nothing, the course's networks stay near 50 % for ten epochs. The network here had a teacher: it learnt to
+see in photographs what a network trained on a million pictures sees in them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from html import escape
+from io import BytesIO
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from gradio.context import Context
+from PIL import Image, ImageOps
+
+import cnn_core
+from cnn_core.errors import Refused
+from demos import _lab
+from demos._parts import Answer, Choices, Picture, shown, table
+from demos._photographs import photograph, thumbnails
+from demos._text import t
+
+NAME = "cats_dogs"
+API = "predict_cat_dog"
+TITLE = "Cats and dogs"
+
+# Title: row in cnn_core.weights.
+NETWORKS = {
+    "ConvLens (taught by a pretrained network)": "cat_dog",
+    "LeNet": "cat_dog_lenet",
+    "AlexNet": "cat_dog_alexnet",
+    "VGG": "cat_dog_vgg",
+    "GoogLeNet": "cat_dog_googlenet",
+    "ResNet": "cat_dog_resnet",
+    "XAI": "cat_dog_xai",
+}
+# ImageNet's networks, from the Hub: they answer with what they know of 5 kinds of cats and 118 of dogs.
+IMAGENET = ("timm/resnet18.tv_in1k", "timm/mobilenetv3_large_100.ra_in1k")
+DEFAULT = "cat_dog"
+WEIGHTS = Path(__file__).parents[1] / "weights"
+THUMB = 72  # px
+LONGEST = 512  # px of a picture that waits for its batch
+HERE = Path(__file__)
+
+
+class Examples:
+    """The arguments of `run`, read only when they are asked for."""
+
+    def __len__(self) -> int:
+        return len(thumbnails())
+
+    def __getitem__(self, index: int) -> list[Any]:
+        return [photograph(list(thumbnails())[index]), DEFAULT]
+
+
+EXAMPLES = Examples()
+
+
+def run(image: Image.Image, model: str = DEFAULT) -> tuple[dict[str, float], str, Image.Image]:
+    """Say whether a photograph shows a cat or a dog, and where the network looked.
+
+    Args:
+        image: a photograph of any size.
+        model: "cat_dog" (the default), the name of another shipped network that knows cats and dogs, or an ImageNet
+            network of the Hugging Face Hub ("timm/resnet18.tv_in1k").
+
+    Returns:
+        The probabilities of cat and dog, which add up to 1; a sentence that also says when the network is not sure;
+        and the picture with what spoke for the answer laid over it.
+    """
+    if image is None:
+        raise Refused("Choose a picture first: upload one, paste one, or take an example.")
+    name = model or DEFAULT
+    (answer,) = cnn_core.cats_dogs.answers(name, [image])
+    seen, where = cnn_core.cats_dogs.looked(name, image)
+    over = cnn_core.overlay.over(seen, where.map, 0, 1, side=320)
+    return answer.probabilities, verdict(answer), over.resize(proportions(image), Image.Resampling.BICUBIC)
+
+
+def proportions(image: Image.Image, longest: int = 360) -> tuple[int, int]:
+    """Width and height in px of the picture when its longer side is `longest`."""
+    scale = longest / max(image.size)
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
+def verdict(answer: Any) -> str:
+    """One sentence on an answer, as Markdown."""
+    share = max(answer.dog, 1 - answer.dog)
+    if answer.neither is not None and answer.neither >= 0.5:
+        return t("**Neither, it seems** ({share:.0%} for other things).").format(share=answer.neither)
+    if not answer.sure:
+        return t("**Not sure.** If it is one of the two, rather a {name} ({share:.0%}).").format(
+            name=t(answer.name), share=share
+        )
+    return t("**A {name}** ({share:.0%}).").format(name=t(answer.name), share=share)
+
+
+# ---------------------------------------------------------------------------------------------------- Many pictures
+
+
+def label_of(label: str | None) -> str | None:
+    """The label "cat" or "dog" where the label of a folder or a file says so."""
+    plain = (label or "").strip().lower().rstrip("s")
+    return plain if plain in ("cat", "dog") else None
+
+
+def thumbnail(image: Image.Image) -> str:
+    """A small square of a picture as a data: URL."""
+    file = BytesIO()
+    ImageOps.fit(image, (THUMB, THUMB)).save(file, "JPEG", quality=70)
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def classify(files: list[str] | None, model: str) -> Iterator[tuple[int, int, list[dict[str, Any]], list[str]]]:
+    """Answer for many pictures, sixteen at a time; never more of them are in memory.
+
+    Args:
+        files: paths of pictures, and of zips of them.
+        model: as `run` takes it.
+
+    Yields:
+        how many are done, of how many, their rows (name, dog, label, thumb), and sentences on the files left out.
+    """
+    if not files:
+        raise Refused("Choose some pictures first, or a zip of them.")
+    name = model or DEFAULT
+    cnn_core.cats_dogs.network_for(name)
+    pictures = cnn_core.archives.Pictures(files)
+    shrink = cnn_core.images.shrink
+    small = ((each.name, label_of(each.label), shrink(each.image, LONGEST)) for each in pictures)
+    mine, theirs = tee(small)  # in step but for the one batch that the network has
+    rows: list[dict[str, Any]] = []
+    said = cnn_core.cats_dogs.answers(name, (image for _, _, image in theirs))
+    for (file, label, image), answer in zip(mine, said, strict=True):
+        rows.append({"name": file, "dog": round(answer.dog, 4), "label": label, "thumb": thumbnail(image)})
+        if len(rows) % 16 == 0:
+            yield len(rows), len(pictures), rows, []
+    left_out = [f"{each.name}: {t(each.reason.sentence).format(**each.reason.values)}" for each in pictures.skipped]
+    if not rows:
+        raise Refused("None of these files is a picture that can be read.")
+    yield len(rows), len(rows), rows, left_out
+
+
+def number_of(name: str, otherwise: int) -> int:
+    """The id of a picture: the number in its name, as Kaggle's "12.jpg" or "cat.12.jpg", else its place."""
+    digits = "".join(character if character.isdigit() else " " for character in Path(name).stem).split()
+    return int(digits[-1]) if digits else otherwise
+
+
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Columns id, label (p(dog), as the course writes it), file and class, sorted by id."""
+    lines = [
+        (number_of(row["name"], place), row["dog"], row["name"], "dog" if row["dog"] >= 0.5 else "cat")
+        for place, row in enumerate(rows, 1)
+    ]
+    return pd.DataFrame(sorted(lines), columns=pd.Index(["id", "label", "file", "class"]))
+
+
+def as_file(rows: list[dict[str, Any]]) -> str:
+    """The path of `as_table` as a CSV."""
+    path = Path(tempfile.mkdtemp(prefix="convlens-"), "cats_dogs.csv")
+    as_table(rows).to_csv(path, index=False, quoting=csv.QUOTE_MINIMAL)
+    return str(path)
+
+
+def run_batch(files: list[str], model: str = DEFAULT) -> tuple[pd.DataFrame, str]:
+    """Say of many photographs whether each shows a cat or a dog.
+
+    Args:
+        files: pictures, or zips of pictures.
+        model: as for /predict_cat_dog.
+
+    Returns:
+        a table with the columns id, label (the probability of dog), file and class, sorted by id, and the same as CSV.
+    """
+    *_, (_, _, rows, _) = classify(files, model)
+    return as_table(rows), as_file(rows)
+
+
+class Many(gr.HTML):
+    """A grid of answered pictures with a threshold of its own; moving it asks no network.
+
+    Its value is JSON: a list of {name, dog, label, thumb}.
+    """
+
+    def __init__(self, **rest: Any) -> None:
+        words = {
+            "cat": t("cat"),
+            "dog": t("dog"),
+            "threshold": t("A dog from p(dog) ="),
+            "says_cat": t("says cat"),
+            "says_dog": t("says dog"),
+            "is_cat": t("is a cat"),
+            "is_dog": t("is a dog"),
+            "counted": t("{cats} cats and {dogs} dogs in {all} pictures."),
+            "accuracy": t("{share} % right: {right} of {all} that carry a label."),
+            "percent": t(
+                "Below each picture: the answer, and p(dog). Right is green with ✓, wrong is dashed red with ✗."
+            ),
+            "more": t("Show more"),
+        }
+        template, style, script = (HERE.with_suffix(suffix).read_text("utf-8") for suffix in (".html", ".css", ".js"))
+        super().__init__(
+            html_template=template,
+            css_template=style,
+            js_on_load=script,
+            apply_default_css=False,
+            words=words,
+            **rest,
+        )
+
+
+# ---------------------------------------------------------------------------------------------------- Head to head
+
+
+def scores(name: str) -> dict[str, Any] | None:
+    """What was measured of a shipped network, if its file is here."""
+    file = WEIGHTS / name / "scores.json"
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def head_to_head() -> str:
+    """The family in one table, as HTML."""
+    rows = []
+    for title, name in NETWORKS.items():
+        if measured := scores(name):
+            rows.append(
+                [
+                    t(title),
+                    f"{measured['accuracy']:.1%}",
+                    f"{measured['book']:.1%}",
+                    f"{measured['parameters'] / 1e6:.2f} M",
+                    f"{measured['multiply_adds'] / 1e6:.0f} M",
+                    f"{measured['epochs']}",
+                    f"{measured['seconds'] / 60:.0f} min",
+                ]
+            )
+    heads = [
+        t("Network"), t("Test accuracy"), t("The course's 98"), t("Parameters"), t("Multiply–adds (MACs)"),
+        t("Epochs"), t("Training time"),
+    ]  # fmt: skip
+    return table(heads, rows)
+
+
+# ---------------------------------------------------------------------------------------------------- The page
+
+
+def warm_up() -> None:
+    """Load the default network and classify once, so that the first visitor need not wait."""
+    run(*EXAMPLES[0])
+
+
+def quietly(image: Image.Image | None, model: str) -> list[Any]:
+    """What the page shows of a picture; without one, what to do."""
+    if image is None:
+        return [None, t("Upload a picture, paste one, take a photograph, or choose an example."), None]
+    return list(run(image, model))
+
+
+def build() -> None:
+    """Lay out the tab inside the caller's Blocks."""
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    shipped = [(t(title), name) for title, name in NETWORKS.items() if scores(name)]
+    models = [*shipped, *((name, name) for name in IMAGENET)]
+    with gr.Row(elem_classes="cats-dogs"):
+        with gr.Column(scale=3, min_width=300):
+            picture = Picture(
+                label=t("Photograph"), type="pil", height=300, sources=["upload", "webcam", "clipboard"],
+                elem_id="cats-dogs-picture",
+            )  # fmt: skip
+            examples = Choices(thumbnails(), label=t("Or start from an example"))
+            model = gr.Dropdown(
+                models, value=DEFAULT, allow_custom_value=True, label=t("Network"), elem_id="cats-dogs-model",
+                info=t("Or type the name of an ImageNet network on the Hugging Face Hub."),
+            )  # fmt: skip
+        with gr.Column(scale=3, min_width=300):
+            sentence = gr.Markdown(t("Waking the network …"), elem_id="cats-dogs-verdict", min_height=32)
+            answer = gr.Label(label=t("Cat or dog"), elem_id="cats-dogs-answer")
+            heat = Answer(
+                label=t("Where it looked"), alt_text=t("The photograph with a map of what spoke for the answer"),
+                format="png", height=300, buttons=[], interactive=False, elem_id="cats-dogs-heat",
+            )  # fmt: skip
+            gr.Markdown(
+                t(
+                    "Bright: what spoke for the answer (Grad-CAM, "
+                    "[Selvaraju et al., 2016](https://arxiv.org/abs/1610.02391))."
+                )
+            )
+    outputs = [answer, sentence, heat]
+    gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
+    examples.click(photograph, examples, picture, **quiet).then(shown(quietly), [picture, model], outputs, **quiet)
+    first = next(iter(thumbnails()), None)
+    if first:
+        Context.root_block.load(  # pyright: ignore[reportOptionalMemberAccess]
+            lambda: photograph(first), None, picture, **quiet
+        ).then(shown(quietly), [picture, model], outputs, **quiet)
+    endpoint(run, [picture, model], outputs, API)
+    with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap"):
+        with gr.Tab(t("Many pictures"), id="many"):
+            build_many(model)
+        with gr.Tab(t("Transfer lab"), id="lab"):
+            _lab.build()
+        with gr.Tab(t("Head to head"), id="head-to-head"):
+            build_head_to_head()
+
+
+def endpoint(function: Callable[..., Any], inputs: list[Any], outputs: list[Any], name: str) -> None:
+    """Offer a function to scripts under a name of its own, apart from what the page's own events call."""
+    gr.Button(visible=False).click(shown(function), inputs, outputs, api_name=name)
+
+
+def build_many(model: gr.Dropdown) -> None:
+    """Many pictures at once."""
+    gr.Markdown(
+        t(
+            "Any number of pictures, or a zip of them. Where names or folders say what is on them (`cat.12.jpg`, "
+            "`Dog/x.jpg`), right and wrong answers are marked."
+        ),
+        elem_classes="introduction",
+    )
+    with gr.Row():
+        with gr.Column(scale=1, min_width=280):
+            files = gr.File(
+                label=t("Pictures, or a zip"), file_count="multiple", type="filepath", elem_id="cats-dogs-files",
+                height=180,
+            )  # fmt: skip
+            with gr.Row():
+                start = gr.Button(t("Classify"), variant="primary", elem_id="cats-dogs-classify")
+                stop = gr.Button(t("Stop"))
+            progress = gr.HTML(t("The network chosen above answers."), elem_id="cats-dogs-progress")
+            download = gr.DownloadButton(t("Download the answers (CSV)"), visible=False, elem_id="cats-dogs-csv")
+        with gr.Column(scale=3, min_width=300):
+            grid = Many(elem_id="cats-dogs-grid")
+
+    def watch(files: list[str] | None, model: str) -> Iterator[Any]:
+        for done, total, rows, left_out in classify(files, model):
+            text = t("{done} of {total} pictures").format(done=done, total=total)
+            notes = "".join(f"<li>{escape(each)}</li>" for each in left_out[:20])
+            if left_out:
+                notes = f"<p>{t('Left out: {count}').format(count=len(left_out))}</p><ul>{notes}</ul>"
+            bar = f'<progress value="{done / total:.3f}" aria-label="{t("Progress")}"></progress>'
+            finished = done == total
+            yield (
+                bar + text + notes,
+                json.dumps(rows) if finished else gr.skip(),
+                gr.update(value=as_file(rows), visible=True) if finished else gr.skip(),
+            )
+
+    running = start.click(
+        shown(watch), [files, model], [progress, grid, download], api_visibility="private", show_progress="hidden",
+        concurrency_id="many", concurrency_limit=1,
+    )  # fmt: skip
+    stop.click(lambda: t("Stopped."), None, progress, cancels=[running], api_visibility="private")
+    rows = gr.Dataframe(visible=False, label="answers")
+    file = gr.File(visible=False, label="csv")
+    endpoint(run_batch, [files, model], [rows, file], "predict_cat_dog_batch")
+
+
+def build_head_to_head() -> None:
+    """The family of architectures, and what transfer learning is worth."""
+    gr.Markdown(
+        t(
+            "What was measured of each network that answers here: on 2,080 test photographs, and on the 98 that the "
+            "course tests with. None of them was trained on."
+        ),
+        elem_classes="introduction",
+    )
+    gr.HTML(head_to_head(), elem_id="cats-dogs-family")

@@ -1,0 +1,730 @@
+"""How much of the picture does one unit see? Choose a network, or build one, and look through its units.
+
+Each unit of a convolutional network sees a box of the picture: its **receptive field**. It grows with depth, faster
+with strides and pooling, and for free with **dilation** (atrous convolution).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+from gradio.context import Context
+from PIL import Image
+
+import cnn_core
+from cnn_core.errors import Refused
+from cnn_core.receptive_field import MOST_SIZE, Reach
+from demos._parts import shown, table
+from demos._text import t
+
+if TYPE_CHECKING:
+    from cnn_core.chains import Followed
+    from cnn_core.tracing import Layer, Trace
+
+NAME = "receptive_field"
+API = "receptive_field"
+TITLE = "Receptive field"
+EXAMPLES = [["alexnet", 224], ["resnet50", 224], ["lenet5", 32], ["mobilenet_v3_small", 224]]
+
+COLUMNS = ["layer", "op", "kernel", "stride", "padding", "dilation", "output", "rf", "jump", "start"]
+# Offered at first; any other name of torchvision's or timm's can be typed.
+OFFERED = [
+    "lenet5", "alexnet", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "resnet101", "resnet152",
+    "densenet121", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0",
+    "convnext_tiny", "xai", "deeplab_v3", "fashion_cnn", "sketch_net",
+]  # fmt: skip
+MOST_MEASURED = 100_000_000  # parameters of a network that is built with all its numbers
+
+# AlexNet as torchvision has it, so that the page opens with a worked example and without PyTorch. A test compares.
+ALEXNET = [
+    ("features.0", "Conv2d", {"op": "conv", "kernel": 11, "stride": 4, "padding": 2, "channels": 64}),
+    ("features.2", "MaxPool2d", {"op": "max_pool", "kernel": 3, "stride": 2}),
+    ("features.3", "Conv2d", {"op": "conv", "kernel": 5, "padding": 2, "channels": 192}),
+    ("features.5", "MaxPool2d", {"op": "max_pool", "kernel": 3, "stride": 2}),
+    ("features.6", "Conv2d", {"op": "conv", "kernel": 3, "padding": 1, "channels": 384}),
+    ("features.8", "Conv2d", {"op": "conv", "kernel": 3, "padding": 1, "channels": 256}),
+    ("features.10", "Conv2d", {"op": "conv", "kernel": 3, "padding": 1, "channels": 256}),
+    ("features.12", "MaxPool2d", {"op": "max_pool", "kernel": 3, "stride": 2}),
+]
+
+
+# ---------------------------------------------------------------------------------------------------- As a table
+
+
+def figure(values: Sequence[Any]) -> Any:
+    """One number where all axes agree, else "3×1"; nothing where there is none."""
+    unique = list(dict.fromkeys(values))
+    if not unique:
+        return ""
+    return plain(unique[0]) if len(unique) == 1 else "×".join(str(plain(value)) for value in values)
+
+
+def plain(value: Fraction | int) -> int | float:
+    """A whole number as such, any other to three places."""
+    return int(value) if value == int(value) else round(float(value), 3)
+
+
+def seen(reaches: Sequence[Reach]) -> list[Any]:
+    """The last three columns: size of the receptive field, jump and start, in px."""
+    fields = [reach.field for reach in reaches]
+    return [figure([getattr(each, name) for each in fields]) for name in ("size", "jump", "start")]
+
+
+def row(layer: Layer) -> list[Any]:
+    """A traced layer as a row of the table."""
+    window = [figure(getattr(layer, name)) for name in ("kernel", "stride", "padding", "dilation")]
+    return [layer.name, layer.op, *window, "×".join(map(str, layer.shape)), *seen(layer.reaches)]
+
+
+@lru_cache(maxsize=32)
+def traced(architecture: str, size: int) -> Trace:
+    """A network by name, traced once."""
+    return cnn_core.tracing.trace(cnn_core.networks.build(architecture, numberless=True), size)
+
+
+def run(architecture: str, input_size: int) -> tuple[pd.DataFrame, str]:
+    """What each layer of a network sees of the picture.
+
+    Args:
+        architecture: a network of this project, torchvision's or timm's, e.g. "resnet50" or "timm/convnext_tiny".
+        input_size: side of the picture, in px.
+
+    Returns:
+        A table with a row per layer: its window, its output's shape, and the size, the jump and the start of what its
+        units see, in px; and a sentence on what the table cannot say.
+    """
+    found = traced(str(architecture), whole(input_size))
+    return pd.DataFrame([row(layer) for layer in found.layers], columns=pd.Index(COLUMNS)), remark(found)
+
+
+def whole(size: float | None) -> int:
+    """A side in px as a whole number.
+
+    Raises:
+        Refused: it is none, or nothing that a picture can have.
+    """
+    if size is None or size != int(size) or not 1 <= size <= MOST_SIZE:
+        raise Refused("Choose an input of 1 to {most} px, a whole number.", most=MOST_SIZE)
+    return int(size)
+
+
+def remark(found: Trace) -> str:
+    """What is to be said of a whole network."""
+    said = []
+    if found.stopped:
+        said.append(t(found.stopped.sentence).format(**found.stopped.values))
+    gated = next((layer for layer in found.layers if layer.sees_everything and not layer.reaches[0].pooled), None)
+    if gated:
+        said.append(
+            t(
+                "From {layer} on a branch pools over the whole picture, so that each unit depends on all of it; the "
+                "table tells the field without that branch."
+            ).format(layer=gated.name)
+        )
+    apart = next((layer for layer in found.layers if any(reach.misaligned for reach in layer.reaches)), None)
+    if apart:
+        reason = next(reach.misaligned for reach in apart.reaches if reach.misaligned)
+        said.append(
+            t("Branches that meet at {layer} are not aligned: {reason}.").format(layer=apart.name, reason=reason)
+        )
+    return " ".join(said)
+
+
+def run_layers(layers_json: str, input_size: int) -> pd.DataFrame:
+    """What each layer of a list of layers sees of the picture.
+
+    Args:
+        layers_json: such as [{"op": "conv", "kernel": 3, "stride": [2, 1]}, {"op": "max_pool"}]; op is conv, depthwise,
+            transposed, max_pool, avg_pool or upsample, numbers are for all axes or a list of one per axis.
+        input_size: side of the picture, in px.
+
+    Returns:
+        The table that `receptive_field` gives.
+    """
+    layers = cnn_core.chains.read(layers_json or "")
+    rows = [
+        [number, each.layer.op, *(figure(getattr(each.layer, name)) for name in COLUMNS[2:6]),
+         "×".join(map(str, each.sizes)), *seen(each.reaches)]
+        for number, each in enumerate(cnn_core.chains.follow(layers, whole(input_size)), 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+
+
+def run_steps(
+    input_json: str,
+    kernel_json: str = "",
+    op: str = "conv",
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    edges: str = "zeros",
+) -> tuple[pd.DataFrame, str]:
+    """Every step of a convolution, a transposed convolution or a pooling, with its products written out.
+
+    Args:
+        input_json: numbers in nested lists: (channels, ...) with one to three axes more.
+        kernel_json: (filters, channels, ...), of a transposed convolution (channels, filters, ...); of a pooling, the
+            side of its window.
+        op: conv, transposed, max_pool or avg_pool.
+        stride: of the window.
+        padding: on every side.
+        dilation: from tap to tap.
+        edges: zeros, or repeat the outermost values.
+
+    Returns:
+        A table with a row per number of the output: its place, the sum, and the result; and the output as JSON.
+    """
+    convolution = cnn_core.convolution
+    settings = {name: whole_setting(name, value) for name, value in
+                {"stride": stride, "padding": padding, "dilation": dilation}.items()}  # fmt: skip
+    picture, kernel = numbers(input_json, "input"), numbers(kernel_json or "2", "kernel")
+    if op in convolution.POOLINGS:
+        size = whole_setting("window", kernel)
+        worked = convolution.work(op, convolution.array(picture, "input"), size=size, **settings)
+    else:
+        arrays = convolution.array(picture, "input"), convolution.array(kernel, "kernel")
+        worked = convolution.work(op, *arrays, **settings, edges=edges)
+    rows = [[", ".join(map(str, step.place)), step.written(), step.result] for step in worked.steps]
+    return pd.DataFrame(rows, columns=pd.Index(["place", "sum", "result"])), json.dumps(worked.output.tolist())
+
+
+def numbers(text: str, name: str) -> Any:
+    """What a text holds as JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise Refused("The {name} is not JSON.", name=name) from error
+
+
+def whole_setting(name: str, value: Any) -> int:
+    """A setting that is a whole number of a sensible size."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or not 0 <= value <= 64:
+        raise Refused("The {name} must be a whole number from 0 to 64.", name=name)
+    if value != int(value):
+        raise Refused("The {name} must be a whole number from 0 to 64.", name=name)
+    return int(value)
+
+
+# ---------------------------------------------------------------------------------------------------- For the page
+
+
+def described(cells: list[Any], reaches: Sequence[Reach], units: Sequence[int], moves: bool) -> dict[str, Any]:
+    """A layer as the page needs it: the row's cells, and what its units see."""
+    return {
+        **dict(zip(COLUMNS, cells, strict=True)),
+        "units": list(units),
+        "fields": [{"spans": reach.field.spans, "advance": reach.field.advance} for reach in reaches],
+        "pooled": all(reach.pooled for reach in reaches),
+        "everything": all(reach.pooled or reach.everything for reach in reaches),
+        "moves": moves,
+    }
+
+
+def view(architecture: str, size: float | None) -> dict[str, Any]:
+    """A network as the page shows it, or the sentence that refuses it."""
+    try:
+        side = whole(size)
+        name = cnn_core.networks.resolve(str(architecture or ""))
+        found = traced(name, side)
+        if len(found.size) != 2:
+            raise Refused("The page shows networks for pictures; the endpoint lists others too.")
+    except Refused as refused:
+        return {"refused": t(refused.sentence).format(**refused.values)}
+    layers = [
+        described(row(layer), layer.reaches, found.units(layer), layer.moves or layer.op in ("add", "cat"))
+        for layer in found.layers
+    ]
+    return {
+        "name": name,
+        "size": [side, side],
+        "note": remark(found),
+        "trained": name in cnn_core.weights.WEIGHTS,
+        "layers": layers,
+    }
+
+
+def opening() -> dict[str, Any]:
+    """The worked example that the page opens with: AlexNet at 224 px, by integer arithmetic alone."""
+    layers = cnn_core.chains.read(json.dumps([entry for *_, entry in ALEXNET]))
+    return {
+        "name": "alexnet",
+        "size": [224, 224],
+        "note": "",
+        "trained": False,
+        "layers": [
+            example_row(*named, each) for named, each in zip(ALEXNET, cnn_core.chains.follow(layers, 224), strict=True)
+        ],
+    }
+
+
+def example_row(name: str, kind: str, entry: dict[str, Any], each: Followed) -> dict[str, Any]:
+    """A layer of the worked example."""
+    channels = entry.get("channels") or {"features.2": 64, "features.5": 192, "features.12": 256}[name]
+    window = [figure(getattr(each.layer, column)) for column in COLUMNS[2:6]]
+    cells = [name, kind, *window, "×".join(map(str, (channels, *each.sizes))), *seen(each.reaches)]
+    return described(cells, each.reaches, each.sizes, True)
+
+
+_measuring = Lock()  # a measurement hooks a network that the next one may use too
+
+
+@lru_cache(maxsize=2)
+def with_numbers(name: str, trained: bool) -> Any:
+    """A network with random or trained parameters, for measuring only."""
+    if trained:
+        return cnn_core.weights.load(name)
+    import torch
+
+    size = sum(each.numel() for each in cnn_core.networks.build(name, numberless=True).parameters())
+    if size > MOST_MEASURED:
+        raise Refused("{name} has {millions:.0f} million parameters, too many to measure here.",
+                      name=name, millions=size / 1e6)  # fmt: skip
+    torch.manual_seed(0)
+    return cnn_core.networks.build(name)
+
+
+def measure(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
+    """The measured field of the unit that the page asks for, as a picture to lay over its own."""
+    question = asked.get("ask") if isinstance(asked, dict) else None
+    try:
+        layer, place = str(question["layer"]), tuple(int(each) for each in question["unit"])  # pyright: ignore[reportOptionalSubscript]
+        trained = question["weights"] == "trained"  # pyright: ignore[reportOptionalSubscript]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("Choose a layer and a unit first.") from error
+    name, side = cnn_core.networks.resolve(architecture), whole(size)
+    found = traced(name, side)
+    known = found.layer(layer)
+    if layer not in found.outputs or len(place) != 2 or not all(
+        0 <= each < units for each, units in zip(place, found.units(known), strict=True)
+    ):  # fmt: skip
+        raise Refused("{layer} cannot be measured: choose a layer of the network with a map.", layer=layer)
+    with _measuring:
+        measured = cnn_core.effective.measure(with_numbers(name, trained), layer, (place[0], place[1]), side)
+    return {"heat": {"source": heat(measured.strength), "side": measured.side,
+                     "share": f"{cnn_core.effective.SHARE:.1%}"}}  # fmt: skip
+
+
+def heat(strength: Any) -> str:
+    """Strengths (H, W) as a data: URL of a picture, transparent where there are none."""
+    share = np.sqrt(strength / max(strength.max(), 1e-30))[..., None]  # the root, so that the faint rim can be seen
+    colour = np.array([213, 94, 0]) * (1 - share) + np.array([255, 236, 120]) * share
+    pixels = np.concatenate([colour, 245 * np.minimum(1, 2.5 * share)], -1)
+    file = BytesIO()
+    Image.fromarray(np.round(pixels).astype(np.uint8), "RGBA").save(file, "PNG")
+    return "data:image/png;base64," + b64encode(file.getvalue()).decode()
+
+
+@lru_cache(maxsize=1)
+def output_strides() -> str:
+    """A table of ResNet-50 at 512 px with the strides of its last stages swapped for rates, as HTML."""
+    import torch
+    from torchvision.models import resnet50
+
+    rows = []
+    for stride, swapped in ((32, [False, False, False]), (16, [False, False, True]), (8, [False, True, True])):
+        with torch.device("meta"):
+            network = resnet50(weights=None, replace_stride_with_dilation=swapped)
+        found = cnn_core.tracing.trace(network, 512)
+        last = found.outputs["layer4"]
+        work = sum(layer.multiply_adds for layer in found.layers)
+        memory = sum(np.prod(layer.shape, dtype=float) for layer in found.layers) * 4
+        rows.append(
+            [
+                str(stride),
+                f"{last.shape[1]}×{last.shape[2]}",
+                f"{last.fields[0].size:,}",
+                f"{work / 1e9:.1f}",
+                f"{memory / 1e6:,.0f}",
+            ]
+        )
+    heads = ["Output stride", "Last map", "Receptive field (px)", "Multiply–adds (billion)", "All maps (MB, float32)"]
+    return table([t(head) for head in heads], rows)
+
+
+# ---------------------------------------------------------------------------------------------------- Step by step
+
+X = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+SIX = [
+    [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 1, 0], [0, 0, 1, 1, 0, 0],
+    [1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 1, 0],
+]  # fmt: skip
+FOUR = [[3, -1, 12, 0], [-2, 0, -1, 1], [3, -3, 4, 3], [1, -1, 2, 3]]
+EDGE = [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]
+CUBE = [[[(x + 2 * y + 3 * z) % 4 for x in range(4)] for y in range(4)] for z in range(3)]
+COLOUR = [[[(row * 2 + column + channel) % 3 for column in range(4)] for row in range(4)] for channel in range(3)]
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """What the page can work out step by step: the course's examples, and one of each other kind."""
+    ones = [[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 1], [0, 0]]]
+    return {
+        "grey": {"title": t("One channel, one filter (6×6, 3×3)"), "op": "conv", "input": [SIX], "kernel": [[X]],
+                 "about": t("1×6×6 by a filter of 3×3 gives 1×4×4: (6 − 3)/1 + 1 = 4. Nine products, one sum each.")},
+        "colour": {"title": t("Colour: three channels, one filter"), "op": "conv", "input": COLOUR, "kernel": [ones],
+                   "about": t("A filter has one kernel per channel, 3×2×2, and all products go into one sum: 3×4×4 "
+                              "gives 1×3×3. This is what a 2-D convolution over an input with depth is.")},
+        "filters": {"title": t("Several filters"), "op": "conv", "input": [SIX], "kernel": [[X], [EDGE]],
+                    "about": t("Each filter makes a map of its own: 1×6×6 by two filters gives 2×4×4.")},
+        "point": {"title": t("1×1 convolution"), "op": "conv", "input": COLOUR, "kernel": [[[[1]], [[-1]], [[2]]]],
+                  "about": t("A 1×1 filter mixes the channels of a pixel and sees no neighbour: 3×4×4 gives 1×4×4.")},
+        "max": {"title": t("Max pooling (2×2)"), "op": "max_pool", "input": [FOUR], "size": 2, "stride": 2,
+                "about": t("The largest of each window: 3, 12, 3, 4. Nothing is learnt.")},
+        "average": {"title": t("Average pooling (2×2)"), "op": "avg_pool", "input": [FOUR], "size": 2, "stride": 2,
+                    "about": t("The mean of each window: 0, 3, 0, 3.")},
+        "padded": {"title": t("Padding keeps the size"), "op": "conv", "input": [SIX], "kernel": [[X]], "padding": 1,
+                   "about": t("One ring of zeros: (6 − 3 + 2·1)/1 + 1 = 6.")},
+        "strided": {"title": t("Stride 2"), "op": "conv", "input": [SIX], "kernel": [[X]], "padding": 1, "stride": 2,
+                    "about": t("Every other place only: ⌊(6 − 3 + 2·1)/2⌋ + 1 = 3.")},
+        "dilated": {"title": t("Dilation 2 (atrous)"), "op": "conv", "input": [SIX], "kernel": [[X]], "dilation": 2,
+                    "about": t("The same nine weights, two pixels apart: the window is 3 + 2·1 = 5 px wide.")},
+        "transposed": {"title": t("Transposed convolution"), "op": "transposed", "input": [[[1, 2], [3, 4]]],
+                       "stride": 2, "kernel": [[[[1, 0, 1], [0, 1, 0], [1, 0, 2]]]],
+                       "about": t("Zeros are inserted between the values and padded around them; then the kernel, "
+                                  "turned about, slides over it: (2 − 1)·2 + 3 = 5.")},
+        "line": {"title": t("1-D, zeros at the edges"), "op": "conv", "input": [[1, 1, 1, 1, 1]], "padding": 1,
+                 "kernel": [[[0.25, 0.5, 0.25]]],
+                 "about": t("With zeros beyond the edges both ends sink to 0.75; with repeated edges all are 1.")},
+        "line_repeat": {"title": t("1-D, edges repeated"), "op": "conv", "input": [[1, 1, 1, 1, 1]], "padding": 1,
+                        "kernel": [[[0.25, 0.5, 0.25]]], "edges": "repeat",
+                        "about": t("The course's answer, 1, 1, 1, 1, 1, holds with repeated edges; with zeros both "
+                                   "ends are 0.75.")},
+        "solid": {"title": t("3-D"), "op": "conv", "input": [CUBE], "kernel": [[[[[1, 0], [0, 1]], [[0, 1], [1, 0]]]]],
+                  "about": t("The window moves through depth too: 1×3×4×4 by a filter of 2×2×2 gives 1×2×3×3.")},
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------- The page
+
+
+def warm_up() -> None:
+    """Import what tracing needs, so that the first visitor need not wait."""
+    run(*EXAMPLES[0])
+
+
+class Part(gr.HTML):
+    """A part of the tab that works in the page: `receptive_field_<name>.html`, `.js`, and the shared arithmetic."""
+
+    def __init__(self, name: str, words: dict[str, str], value: Any = None, **options: Any) -> None:
+        here = Path(__file__)
+        html, script = (here.with_name(f"{here.stem}_{name}.{kind}").read_text("utf-8") for kind in ("html", "js"))
+        shared, style = (here.with_suffix(kind).read_text("utf-8") for kind in (".js", ".css"))
+        # Words stand in the text itself: properties of our own are lost where an answer comes before the tab is open.
+        given = f"const words = {json.dumps(words)};\nconst options = {json.dumps(options)};"
+        super().__init__(
+            value,
+            html_template=re.sub(r"{{words\.(\w+)}}", lambda found: escape(words[found[1]]), html),
+            css_template=style,
+            js_on_load=f"{given}\n{shared}\n{script}",
+            apply_default_css=False,
+            elem_id=f"receptive_field-{name}",
+        )
+
+    def postprocess(self, value: Any) -> Any:
+        """What the part shows, as it is."""
+        return value
+
+    def preprocess(self, payload: Any) -> Any:
+        """What the part asks, which may be anything."""
+        return payload
+
+    def api_info(self) -> dict[str, Any]:
+        """JSON."""
+        return {"type": "object"}
+
+
+PARTS = ("network", "own", "atrous", "steps")
+REMEMBER = """() => {
+    if (!window.convlensOpened) return;
+    const address = new URL(location);
+    address.searchParams.set('part', '%s');
+    history.replaceState(null, '', address);
+}"""
+
+
+def restore(request: gr.Request) -> list[Any]:
+    """What the address names: the open part, network, input size, layer and unit. Nothing in it is trusted."""
+    asked = dict(request.query_params) if request else {}
+    part = gr.Tabs(selected=asked["part"]) if asked.get("part") in PARTS else gr.skip()
+    if "network" not in asked:
+        return [part, gr.skip(), gr.skip(), gr.skip()]
+    side = int(asked["size"]) if asked.get("size", "").isdecimal() and len(asked["size"]) < 6 else None
+    try:
+        name = cnn_core.networks.resolve(asked["network"])
+        value = view(name, side or cnn_core.networks.size_of(name))
+    except Refused as refused:
+        return [part, gr.skip(), gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}]
+    place = asked.get("unit", "").split(".")
+    unit = (
+        [int(each) for each in place] if len(place) == 2 and all(p.isdecimal() and len(p) < 6 for p in place) else None
+    )
+    return [
+        part,
+        name,
+        side or cnn_core.networks.size_of(name),
+        value | {"asked": {"layer": asked.get("layer"), "unit": unit}},
+    ]
+
+
+def build() -> None:
+    """Lay out the tab inside the caller's Blocks."""
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    with gr.Tabs(elem_id="receptive_field-parts", overflow_behavior="wrap") as parts:
+        with gr.Tab(t("A network's receptive field"), id="network") as first:
+            network, size, panel = build_network(quiet)
+        with gr.Tab(t("Build your own"), id="own") as second:
+            build_own()
+        with gr.Tab(t("Atrous"), id="atrous") as third:
+            build_atrous(third, quiet)
+        with gr.Tab(t("Step by step"), id="steps") as fourth:
+            build_steps()
+    for name, tab in zip(PARTS, (first, second, third, fourth), strict=True):
+        tab.select(None, js=REMEMBER % name, api_visibility="private")
+    Context.root_block.load(restore, None, [parts, network, size, panel], **quiet)  # pyright: ignore[reportOptionalMemberAccess]
+    build_endpoints()
+
+
+def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, Part]:
+    """The part that looks through the units of a network."""
+    with gr.Row():
+        network = gr.Dropdown(
+            OFFERED,
+            value="alexnet",
+            allow_custom_value=True,
+            label=t("Network"),
+            info=t("Choose one, or type any name that torchvision or timm knows"),
+            elem_id="receptive_field-architecture",
+            scale=3,
+        )
+        size = gr.Number(
+            224,
+            precision=0,
+            minimum=1,
+            maximum=MOST_SIZE,
+            label=t("Input (px)"),
+            info=t("Side of the picture"),
+            elem_id="receptive_field-size",
+            scale=1,
+            min_width=140,
+        )
+    panel = Part("network", words_of_network(), opening())
+
+    def natural(name: str) -> tuple[Any, Any]:
+        try:
+            side = cnn_core.networks.size_of(name or "")
+        except Refused as refused:
+            return gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}
+        return side, view(name, side)
+
+    network.input(natural, network, [size, panel], trigger_mode="always_last", **quiet)
+    size.input(view, [network, size], panel, trigger_mode="always_last", **quiet)
+    panel.submit(shown(measure), [network, size, panel], panel, **quiet)
+    return network, size, panel
+
+
+def words_of_network() -> dict[str, str]:
+    """What the part says, in the visitor's language."""
+    return {
+        "layerHead": t("Layer"),
+        "row": t("Row of the unit"),
+        "column": t("Column"),
+        "own": t("Your own picture (it stays in this browser)"),
+        "photo": t("The picture, with the box that the unit sees"),
+        "map": t("The layer's map, a square per unit"),
+        "weights": t("Weights"),
+        "random": t("random"),
+        "trained": t("trained"),
+        "measure": t("Measure the unit's gradient"),
+        "measuring": t("Measuring …"),
+        "measuredSide": t(
+            "Measured: {share} of the gradient lies on as many pixels as a square of {side} px has; the box is "
+            "{field} px."
+        ),
+        "growth": t("Growth over depth (px)"),
+        "rim": t("the picture, {size} px"),
+        "depth": t("layers, first to last"),
+        "every": t("every layer, also those that see no further"),
+        "sees": t("This unit sees {height}×{width} px: rows {top} to {bottom}, columns {left} to {right}."),
+        "seesCut": t(
+            "This unit sees {height}×{width} px, rows {top} to {bottom}, columns {left} to {right}; what lies "
+            "outside the picture is padding."
+        ),
+        "seesAll": t("This unit sees the whole picture: what came before is pooled over all places."),
+        "seesNothing": t("This unit sees nothing: it falls between the taps of a transposed convolution."),
+        "everything": t("A pooled branch sees everything besides."),
+        "unitOf": t(
+            "Unit {row}, {column} of {rows}×{columns}. Click another; the next one sees {jump} px further on. Or "
+            "click a pixel of the picture."
+        ),
+        "seers": t("{count} of {total} units look at pixel {row}, {column} (orange)."),
+        "noPicture": t("That file cannot be read as a picture."),
+        "layer": t("Layer"),
+        "op": t("Operation"),
+        "kernel": t("Kernel"),
+        "stride": t("Stride"),
+        "padding": t("Padding"),
+        "dilation": t("Dilation"),
+        "output": t("Output"),
+        "rf": t("Receptive field (px)"),
+        "jump": t("Jump (px)"),
+        "start": t("Start (px)"),
+    }  # fmt: skip
+
+
+def build_own() -> None:
+    """The part in which one builds a network."""
+    gr.Markdown(
+        t(
+            "Three channels go in. Jump is the distance in px between the fields of neighbouring units, start the "
+            "first pixel of the first unit's field; negative ones lie in the padding."
+        ),
+        elem_classes="introduction",
+    )
+    words = {
+        "inputSize": t("Input (px)"),
+        "add": t("Add a layer"),
+        "copy": t("Copy"),
+        "layerHead": t("Layer"),
+        "op": t("Operation"),
+        "kernel": t("Kernel"),
+        "stride": t("Stride"),
+        "padding": t("Padding"),
+        "dilation": t("Dilation"),
+        "extra": t("Output padding"),
+        "extraHead": t("Out. pad."),
+        "channels": t("Channels"),
+        "groups": t("Groups"),
+        "output": t("Output"),
+        "rf": t("Field (px)"),
+        "jump": t("Jump"),
+        "start": t("Start"),
+        "conv": t("convolution"),
+        "depthwise": t("depthwise"),
+        "transposed": t("transposed"),
+        "max_pool": t("max pooling"),
+        "avg_pool": t("average pooling"),
+        "upsample": t("upsampling"),
+        "opOf": t("Operation of layer {number}"),
+        "of": t("{name} of layer {number}"),
+        "up": t("Move layer {number} up"),
+        "down": t("Move layer {number} down"),
+        "remove": t("Remove layer {number}"),
+        "nest": t("What the middle unit of each layer sees, one square in the other"),
+        "summary": t(
+            "{channels} maps of {units}×{units} units come out. Each unit sees {seen} px, {share} % of the "
+            "picture's side, and the next one {jump} px further on."
+        ),
+        "layer": t("Layer {number}"),
+        "number": t("{name} must be a whole number from {least} to {most}."),
+        "size": t("Choose an input of 1 to 8192 px, a whole number."),
+        "tooLarge": t("a window of {reach} px does not fit into {padded} px, the padded input."),
+        "tooMany": t("the map would have more than 8192 units along a side."),
+        "nothingLeft": t("the padding leaves nothing of the output."),
+        "poolPadding": t("a pooling's padding is at most half its kernel."),
+        "groupsWrong": t("{into} channels in and {channels} out cannot be shared among {groups} groups."),
+    }  # fmt: skip
+    Part("stack", words, most=40)
+
+
+def build_atrous(tab: gr.Tab, quiet: dict[str, Any]) -> None:
+    """The part on dilation."""
+    words = {
+        "rate": t("Rate"),
+        "kernelSize": t("Kernel"),
+        "tapsLabel": t("The taps of a {kernel}×{kernel} kernel at rate {rate}"),
+        "facts": t(
+            "Effective kernel {kernel} + {less}·{rateLess} = {reach} px. Still {weights} weights per pair of "
+            "channels; a full kernel as wide would have {dense}."
+        ),
+        "stackHead": t("Stacks of rates"),
+        "stackText": t(
+            "How often one unit uses each pixel, on top of 3×3 convolutions with these rates. Rates that share a "
+            "factor leave holes, the gridding artefact; 1, 2, 5 leaves none (Wang et al., 2018)."
+        ),
+        "first": t("Rates"),
+        "second": t("Rates, to compare"),
+        "ratesWrong": t("One to eight rates from 1 to 24, with commas, please."),
+        "coverage": t("Rates {rates}: {side}×{side} px, of which {share} % are used, the middle one {largest} times."),
+        "asppHead": t("ASPP: several rates at once"),
+        "asppText": t(
+            "DeepLab looks at the same map through a 1×1 kernel and through 3×3 kernels at rates 6 (blue), 12 "
+            "(orange) and 18 (green), which span 13, 25 and 37 units, and adds the mean of the whole map (Chen et"
+            " al., 2017). Choose deeplab_v3 in the first part to see it in numbers."
+        ),
+        "asppLabel": t("Taps of 3×3 kernels at rates 6, 12 and 18, and the middle"),
+        "tooLarge": "", "nothingLeft": "", "extra": "",
+    }  # fmt: skip
+    Part("atrous", words)
+    gr.Markdown(
+        t(
+            "### A stride swapped for a rate\n\nResNet-50 on a picture of 512 px: where a stage does not stride, its "
+            "3×3 convolutions dilate instead. The map stays large, and so do the work and the memory."
+        ),
+        elem_classes="introduction",
+    )
+    strides = gr.HTML(elem_id="receptive_field-strides")
+    tab.select(shown(output_strides), None, strides, **quiet)
+
+
+def build_steps() -> None:
+    """The part that works convolutions out."""
+    words = {
+        "example": t("Example"),
+        "stride": t("Stride"),
+        "padding": t("Padding"),
+        "dilation": t("Dilation"),
+        "edges": t("Edges"),
+        "zeros": t("zeros"),
+        "repeat": t("repeated"),
+        "play": t("Play"),
+        "pause": t("Pause"),
+        "back": t("One step back"),
+        "on": t("One step on"),
+        "step": t("Step"),
+        "input": t("Input"),
+        "output": t("Output"),
+        "filterOne": t("Filter"),
+        "filter": t("Filter {filter}"),
+        "slice": t("depth {z}"),
+        "largest": t("largest of"),
+        "mean": t("mean of"),
+        "numbers": t("Stride and dilation go from 1 to 4, padding from 0 to 4."),
+        "tooLarge": t("A window of {reach} px does not fit into {padded} px, the padded input."),
+        "nothingLeft": t("The padding leaves nothing of the output."),
+        "extra": "",
+        "poolPadding": t("A pooling's padding is at most half its kernel."),
+    }
+    Part("steps", words, presets=presets())
+
+
+def build_endpoints() -> None:
+    """What is computed, as endpoints for programs; the page itself does not use them."""
+    frame = gr.Dataframe(visible=False, label="layers")
+    said = gr.Textbox(visible=False, label="remark")
+    size = gr.Number(224, precision=0, visible=False, label="Input size (px)")
+    architecture = gr.Textbox("resnet50", visible=False, label="Architecture")
+    layers = gr.Textbox('[{"op": "conv", "kernel": 3}]', visible=False, label="Layers (JSON)")
+    settings = [
+        gr.Textbox(json.dumps([SIX]), visible=False, label="Input (JSON)"),
+        gr.Textbox(json.dumps([[X]]), visible=False, label="Kernel (JSON)"),
+        gr.Textbox("conv", visible=False, label="Operation"),
+        *(gr.Number(value, precision=0, visible=False, label=label)
+          for label, value in (("Stride", 1), ("Padding", 0), ("Dilation", 1))),
+        gr.Textbox("zeros", visible=False, label="Edges"),
+    ]  # fmt: skip
+    ask = gr.Button(visible=False)
+    ask.click(shown(run), [architecture, size], [frame, said], api_name=API)
+    ask.click(shown(run_layers), [layers, size], frame, api_name=f"{API}_of_layers")
+    ask.click(shown(run_steps), settings, [frame, said], api_name="convolution_steps")

@@ -1,0 +1,337 @@
+"""The receptive-field tab: as functions, through the API, and in a browser, where its arithmetic is Python's again."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from cnn_core import chains, convolution, networks
+from cnn_core.errors import Refused
+from demos import receptive_field
+
+PAGE = "?tab=receptive_field"
+
+# ---------------------------------------------------------------------------------------------------- Functions
+
+
+def test_table_has_the_columns_and_the_published_end():
+    rows, said = receptive_field.run("alexnet", 224)
+    assert list(rows.columns) == receptive_field.COLUMNS
+    last = rows[rows["layer"] == "features.12"].iloc[0]
+    assert [last[name] for name in ("op", "kernel", "stride", "output", "rf", "jump", "start")] == [
+        "MaxPool2d", 3, 2, "256×6×6", 195, 32, -66
+    ]  # fmt: skip
+    assert said == ""
+
+
+def test_remark_names_where_a_pooled_branch_begins():
+    assert "features.1.block.1" in receptive_field.run("mobilenet_v3_small", 224)[1]
+
+
+def test_opening_example_is_what_tracing_finds():
+    ours, traced = receptive_field.opening(), receptive_field.view("alexnet", 224)
+    found = {layer["layer"]: layer for layer in traced["layers"]}
+    for layer in ours["layers"]:
+        assert json.dumps(layer) == json.dumps(found[layer["layer"]])
+    moving = [layer["layer"] for layer in traced["layers"] if layer["moves"] and not layer["pooled"]]
+    assert [layer["layer"] for layer in ours["layers"]] == moving
+
+
+@pytest.mark.parametrize("name", receptive_field.OFFERED)
+def test_every_network_offered_is_known(name):
+    assert networks.resolve(name)
+
+
+@pytest.mark.parametrize("size", [None, 0, -1, 2.5, 10**6])
+def test_sizes_that_no_picture_has_are_refused(size):
+    with pytest.raises(Refused, match="8192"):
+        receptive_field.run("alexnet", size)
+
+
+def test_axes_that_differ_are_both_shown():
+    rows = receptive_field.run_layers('[{"op": "conv", "kernel": [1, 7], "padding": [0, 3]}]', 20)
+    assert rows.iloc[0].tolist() == [1, "conv", "1×7", 1, "0×3", 1, "20×20", "1×7", 1, "0×-3"]
+
+
+def test_measured_field_lies_within_the_box():
+    asked = {"ask": {"layer": "features.4", "unit": [3, 3], "weights": "trained"}}
+    heat = receptive_field.measure("sketch_net", 28, asked)["heat"]
+    found = receptive_field.traced("sketch_net", 28)
+    assert 1 < heat["side"] <= found.layer("features.4").fields[0].size
+    assert heat["source"].startswith("data:image/png;base64,")
+    network = receptive_field.with_numbers("sketch_net", False)
+    measured = receptive_field.cnn_core.effective.measure(network, "features.4", (3, 3), 28)
+    top, left, bottom, right = found.box("features.4", (3, 3))
+    assert measured.strength[top:bottom, left:right].sum() == pytest.approx(1)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        None,
+        {},
+        {"ask": {}},
+        {"ask": {"layer": "nowhere", "unit": [0, 0], "weights": "random"}},
+        {"ask": {"layer": "features.4", "unit": [0, 99], "weights": "random"}},
+        {"ask": {"layer": 5, "unit": "x"}},
+    ],
+)
+def test_nonsense_is_not_measured(asked):
+    with pytest.raises(Refused):
+        receptive_field.measure("sketch_net", 28, asked)
+
+
+def test_course_numbers_of_the_steps():
+    steps = receptive_field.presets()
+
+    def output(name):
+        preset = steps[name]
+        settings = {key: preset[key] for key in ("stride", "padding", "dilation", "edges", "size") if key in preset}
+        kernel = np.array(preset["kernel"], float) if "kernel" in preset else None
+        return convolution.work(preset["op"], np.array(preset["input"], float), kernel, **settings).output
+
+    first = output("grey")[0]
+    assert (first[0].tolist(), first[1, 0]) == ([3, 1, 1, 3], 1)
+    assert output("max").tolist() == [[[3, 12], [3, 4]]]
+    assert output("average").tolist() == [[[0, 3], [0, 3]]]
+    assert output("line").tolist() == [[0.75, 1, 1, 1, 0.75]]
+    assert output("line_repeat").tolist() == [[1, 1, 1, 1, 1]]
+
+
+# ---------------------------------------------------------------------------------------------------- The API
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False)
+
+
+def test_endpoints_return_the_table_first(client):
+    rows, said = client.predict("resnet50", 224, api_name="/receptive_field")
+    assert rows["headers"] == receptive_field.COLUMNS
+    assert ["layer4.2.conv3", "Conv2d", 1, 1, 0, 1, "2048×7×7", 427, 32, -213] in rows["data"]
+    assert said == ""
+    rows = client.predict('[{"op": "conv", "kernel": 3, "dilation": 2}]', 9, api_name="/receptive_field_of_layers")
+    assert rows["data"] == [[1, "conv", 3, 1, 0, 2, "5×5", 5, 1, 0]]
+    rows, output = client.predict(
+        "[[1, 1, 1, 1, 1]]", "[[[0.25, 0.5, 0.25]]]", "conv", 1, 1, 1, "zeros", api_name="/convolution_steps"
+    )
+    assert json.loads(output) == [[0.75, 1, 1, 1, 0.75]]
+    assert rows["data"][0] == ["0, 0", "0·0.25 + 1·0.5 + 1·0.25 = 0.75", 0.75]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint", "says"),
+    [
+        (("resnet5000", 224), "receptive_field", "resnet50"),
+        (("vit_b_16", 224), "receptive_field", "transformers"),
+        (("resnet50", 0), "receptive_field", "8192"),
+        (("[", 224), "receptive_field_of_layers", "not JSON"),
+        ((json.dumps([{"op": "conv"}] * 500), 224), "receptive_field_of_layers", "at most 100"),
+        (('[{"op": "conv", "kernel": 9}]', 5), "receptive_field_of_layers", "Layer 1"),
+        (("[[1, 2]]", "[[[1, 1, 1]]]", "conv", 1, 0, 1, "zeros"), "convolution_steps", "does not fit"),
+        (("what", "", "conv", 1, 0, 1, "zeros"), "convolution_steps", "not JSON"),
+        (("[[1, 2]]", "[[[1]]]", "conv", 0, 0, 1, "zeros"), "convolution_steps", "at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(client, arguments, endpoint, says):
+    with pytest.raises(AppError) as refused:
+        client.predict(*arguments, api_name=f"/{endpoint}")
+    assert says in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+
+
+# ---------------------------------------------------------------------------------------------------- The page
+
+
+def opened(page, address, query=""):
+    """The page, at one of its parts."""
+    page.goto(f"{address}{PAGE}{query}")
+    page.wait_for_function("window.convlensOpened", timeout=60_000)
+    return page
+
+
+def test_first_view_is_worked_out_and_answers_clicks(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address)
+    expect(page.locator(".rf-network .sees")).to_contain_text("195×195 px")
+    page.locator(".rf-network .map").click(position={"x": 3, "y": 3})
+    expect(page.locator(".rf-network .sees")).to_contain_text("rows -66 to 128")
+    page.locator(".rf-network .photo").click(position={"x": 200, "y": 200})
+    expect(page.locator(".rf-network .unit")).to_contain_text("of 36 units look at pixel")
+    page.get_by_role("button", name="features.0", exact=True).click()
+    expect(page.locator(".rf-network .sees")).to_contain_text("11×11 px")
+
+
+def test_address_restores_network_layer_and_unit(new_page, page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&network=resnet18&size=224&layer=layer3.0.conv1&unit=2.3")
+    expect(page.locator(".rf-network .sees")).to_contain_text("rows -25 to 89, columns -9 to 105", timeout=60_000)
+    page.get_by_label("Row of the unit").fill("5")
+    page.wait_for_url(re.compile("unit=5.3"))
+    linked = new_page()
+    linked.goto(page.url)
+    expect(linked.locator(".rf-network .sees")).to_contain_text("columns -9 to 105", timeout=60_000)
+    expect(linked.get_by_label("Row of the unit")).to_have_value("5")
+
+
+def test_nonsense_in_the_address_does_no_harm(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&network=alexnet&size=99999999&layer=%3Cb%3E&unit=x.y&layers=a.b&part=none&rates=9999")
+    expect(page.locator(".rf-network .sees")).to_contain_text("195×195 px", timeout=60_000)
+
+
+def test_unknown_networks_are_refused_on_the_page(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address)
+    box = page.locator("#receptive_field-architecture input")
+    box.fill("resnet5000")
+    box.press("Enter")
+    expect(page.locator(".rf-network .note")).to_contain_text("There is no network called", timeout=60_000)
+
+
+def test_measured_field_is_laid_over_the_picture(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&network=sketch_net&layer=features.4")
+    expect(page.locator(".rf-network .layer option:checked")).to_contain_text("features.4", timeout=60_000)
+    page.get_by_label("trained").check()
+    page.get_by_role("button", name="Measure the unit's gradient").click()
+    expect(page.locator(".rf-network .measured")).to_contain_text("of the gradient lies on", timeout=60_000)
+    expect(page.locator(".rf-network .over image")).to_have_count(1)
+
+
+STACKS = [
+    "conv.7.2.3.1.0.16.1,max_pool.3.2.1.1.0.0.1,conv.3.1.2.2.0.32.4,depthwise.5.1.2.1.0.0.1",
+    "conv.3.1.1.1.0.8.1,transposed.4.2.1.1.0.8.1,conv.3.3.0.1.0.8.1,transposed.3.3.0.1.1.4.1",
+    "avg_pool.2.2.0.1.0.0.1,upsample.1.3.0.1.0.0.1,conv.5.2.4.2.0.6.3",
+]
+
+
+def python_says(stack, size):
+    """What cnn_core.chains makes of a stack as the address writes it: output, field, jump, start per layer."""
+    layers = []
+    for part in stack.split(","):
+        op, *numbers = part.split(".")
+        names = ("kernel", "stride", "padding", "dilation", "output_padding")
+        entry = {"op": op} | dict(zip(names, map(int, numbers), strict=False))
+        layers.append({"op": op, "stride": entry["stride"]} if op == "upsample" else entry)
+    return [
+        [each.sizes[0], each.reaches[0].field.size, float(each.reaches[0].field.jump), each.reaches[0].field.start]
+        for each in chains.follow(chains.read(json.dumps(layers)), size)
+    ]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_stack_on_the_page_is_pythons_and_its_code_runs(page, address, stack):
+    opened(page, address, f"&part=own&layers={stack}&input=61")
+    page.locator(".rf-stack tbody tr").nth(stack.count(",")).wait_for()
+    rows = page.locator(".rf-stack tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.querySelectorAll('output')].map(cell => cell.textContent))"
+    )
+    found = [[int(output.split("×")[-1]), int(field), float(jump), int(start)] for output, field, jump, start in rows]
+    assert found == [pytest.approx(each, abs=1e-3) for each in python_says(stack, 61)]
+    code = page.locator(".rf-stack code").text_content()
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    channels, side, _ = map(int, rows[-1][0].split("×"))
+    assert printed.strip() == f"torch.Size([1, {channels}, {side}, {side}])"
+
+
+def test_a_change_is_drawn_within_100_ms_and_mistakes_name_their_layer(new_page, page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&part=own")
+    took = []
+    for kernel in ("5", "7", "9", "11"):
+        page.get_by_label("Kernel of layer 2", exact=True).fill(kernel)
+        took.append(float(page.locator(".rf-stack").get_attribute("data-took")))
+    assert min(took) <= 100
+    page.get_by_label("Stride of layer 3", exact=True).fill("0")
+    expect(page.locator(".rf-stack .wrong")).to_contain_text("Layer 3: Stride")
+    page.get_by_label("Stride of layer 3", exact=True).fill("2")
+    page.get_by_label("Kernel of layer 1", exact=True).fill("99")
+    expect(page.locator(".rf-stack .wrong")).to_contain_text("Layer 1: a window of 99 px does not fit into 66 px")
+    page.get_by_label("Kernel of layer 1", exact=True).fill("3")
+    page.get_by_label("Move layer 3 up").click()
+    page.get_by_label("Remove layer 1").click()
+    page.get_by_role("button", name="Add a layer").click()
+    expect(page.locator(".rf-stack tbody tr")).to_have_count(5)
+    kept = page.url
+    assert "layers=max_pool" in kept
+    linked = new_page()
+    linked.goto(kept)
+    expect(linked.get_by_label("Operation of layer 1", exact=True)).to_have_value("max_pool", timeout=60_000)
+
+
+def test_rates_are_drawn_counted_and_linked(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&part=atrous&rate=24&kernel=5")
+    expect(page.locator(".rf-atrous .facts")).to_contain_text("5 + 4·23 = 97 px")
+    assert page.locator(".taps .tap").count() == 25
+    captions = page.locator(".rf-atrous .stacks figcaption")
+    expect(captions.nth(0)).to_contain_text("13×13 px, of which 29 % are used")
+    expect(captions.nth(1)).to_contain_text("17×17 px, of which 100 % are used")
+    page.locator(".rf-atrous .rates").nth(0).fill("1,2,3")
+    expect(captions.nth(0)).to_contain_text("100 % are used")
+    page.wait_for_url(re.compile("rates=1%2C2%2C3"))
+    strides = page.locator("#receptive_field-strides tbody")
+    for part in ("16×16", "32×32", "64×64", "427"):
+        expect(strides).to_contain_text(part, timeout=60_000)
+
+
+def test_steps_on_the_page_are_pythons(page, address):
+    opened(page, address, "&part=steps&steps=line")
+    scrub = page.locator(".rf-steps .scrub")
+    scrub.wait_for()
+    assert page.locator(".rf-steps .preset").input_value() == "line"
+    for name, preset in receptive_field.presets().items():
+        page.locator(".rf-steps .preset").select_option(name)
+        settings = {key: preset[key] for key in ("stride", "padding", "dilation", "edges", "size") if key in preset}
+        kernel = np.array(preset["kernel"], float) if "kernel" in preset else None
+        worked = convolution.work(preset["op"], np.array(preset["input"], float), kernel, **settings)
+        assert int(scrub.get_attribute("max")) == len(worked.steps) - 1, name
+        scrub.fill(str(len(worked.steps) - 1))
+        shown = page.locator(".rf-steps .output td").all_text_contents()
+        assert [float(text.replace("−", "-")) for text in shown] == pytest.approx(worked.output.ravel().tolist()), name
+        if kernel is not None:
+            assert page.locator(".rf-steps .sum").text_content() == worked.steps[-1].written(), name
+
+
+def test_steps_play_pause_and_answer_at_once(page, address):
+    from playwright.sync_api import expect
+
+    opened(page, address, "&part=steps")
+    count = page.locator(".rf-steps .count")
+    expect(count).to_have_text("1 / 16")
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(count).to_have_text("3 / 16")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_role("button", name="One step back").click()
+    expect(page.locator(".rf-steps .now")).to_have_count(1)
+    page.locator(".rf-steps .dilation").fill("4")
+    expect(page.locator(".rf-steps .wrong")).to_contain_text("A window of 9 px does not fit into 6 px")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["page", "phone"])
+def test_every_part_fits_and_no_reader_is_shut_out(device, theme, request, address, axe):
+    page = request.getfixturevalue(device)
+    opened(page, address, f"&__theme={theme}")
+    parts = {"A network's receptive field": ".rf-network .sees", "Build your own": ".rf-stack .nest svg",
+             "Atrous": ".rf-atrous .taps svg", "Step by step": ".rf-steps .sum"}  # fmt: skip
+    for name, element in parts.items():
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.locator(element).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert [found for found in axe(page) if found[1] in ("serious", "critical")] == [], name
