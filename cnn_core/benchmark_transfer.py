@@ -4,8 +4,8 @@
     python -m cnn_core.benchmark_transfer --backbone owner/name --pictures 400
 
 Both train the same head on the same pictures, in the same order, for the course's 13 epochs, on this machine and in
-this run, in turn. The course's loop runs the whole network in every epoch; ours runs it once. Without cats and dogs the
-textures that come with scikit-image serve.
+this run, in turn; ours, which is short, three times, of which the median counts. The course's loop runs the whole
+network in every epoch; ours runs it once. Without cats and dogs the textures that come with scikit-image serve.
 """
 
 from __future__ import annotations
@@ -139,10 +139,9 @@ def measure(backbone: Backbone, collection: Collection, epochs: int = EPOCHS) ->
     few_pictures = Collection(collection.classes, (), collection.pictures[few], collection.labels[few])
     # Whoever comes first would pay for what PyTorch loads when it is first asked: the optimizer, the kernels.
     course_loop(backbone, few_pictures, replace(plan, epochs=1))
-    return (
-        timed(lambda: finished(transfer.fit(backbone, collection, plan)).accuracy),
-        timed(lambda: course_loop(backbone, collection, plan)),
-    )
+    ours = [timed(lambda: finished(transfer.fit(backbone, collection, plan)).accuracy) for _ in range(3)]
+    course = timed(lambda: course_loop(backbone, collection, plan))
+    return sorted(ours, key=lambda each: each.processor_seconds)[1], course
 
 
 def main() -> None:

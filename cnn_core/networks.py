@@ -11,12 +11,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torchvision import models
 
 from cnn_core.errors import Refused
-
-if TYPE_CHECKING:
-    from torch import nn
+from cnn_core.weights import WEIGHTS
 
 # Name: (module in `cnn_core.models`, class, its arguments). The course's networks, at the course's sizes.
 COURSE: dict[str, tuple[str, str, dict[str, object]]] = {
@@ -47,8 +51,6 @@ def size_of(name: str) -> int:
 
 
 def _weights() -> dict[str, Callable[[], nn.Module]]:
-    from cnn_core.weights import WEIGHTS
-
     return {name: row.build for name, row in WEIGHTS.items()}
 
 
@@ -58,15 +60,11 @@ def _course(module: str, kind: str, arguments: dict[str, object]) -> nn.Module:
 
 @cache
 def _torchvision() -> tuple[str, ...]:
-    from torchvision import models
-
     return tuple(models.list_models(module=models))
 
 
 @cache
 def _timm() -> tuple[str, ...]:
-    import timm
-
     return tuple(timm.list_models())
 
 
@@ -120,8 +118,6 @@ def build(name: str, numberless: bool = False) -> nn.Module:
 
 def _without_numbers() -> AbstractContextManager[object]:
     """Within it, what layers learn has a shape and no contents; tensors that are computed with are left alone."""
-    import torch
-    from torch.overrides import TorchFunctionMode
 
     class Numberless(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -134,13 +130,9 @@ def _maker(name: str) -> Callable[[], nn.Module]:
     if name in COURSE:
         return partial(_course, *COURSE[name])
     if name in _torchvision():
-        from torchvision.models import get_model
-
         # Their own slow initialisation is for training; PyTorch's, which every layer has had by then, will do.
         quick = {"init_weights": False} if name in ("inception_v3", "googlenet") else {}
-        return partial(get_model, name, weights=None, **quick)
+        return partial(models.get_model, name, weights=None, **quick)
     if name in _weights():
         return _weights()[name]
-    import timm
-
     return partial(timm.create_model, name.removeprefix("timm/"), pretrained=False)

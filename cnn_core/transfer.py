@@ -439,8 +439,9 @@ def fit(
             return chosen
         return augmented(as_images(chosen)) if vary else as_images(chosen)
 
-    everything = torch.arange(len(collection.labels))
-    unit = 1 / (plan.epochs * (per_epoch + -(-len(everything) // BATCH)))  # of the work, a batch
+    # Features are few numbers: the head looks at all of them at once.
+    looks = torch.arange(len(collection.labels)).split(len(collection.labels) if frozen else BATCH)
+    unit = 1 / (plan.epochs * (per_epoch + len(looks)))  # of the work, a batch
 
     def one_epoch(number: int) -> Generator[Step, None, Epoch | None]:
         """Learn from every picture once, then look at all of them; None if the loss is no longer a number."""
@@ -459,7 +460,7 @@ def fit(
             done += unit
             yield Step("train", done, number)
         logits: list[Tensor] = []
-        for batch in everything.split(BATCH):
+        for batch in looks:
             with torch.no_grad():
                 logits.append(network(given(batch, False)))
             done += unit

@@ -1009,10 +1009,10 @@ class Photograph(Picture):
 
 
 def when_there(run: Callable[..., Any]) -> Callable[..., Any]:
-    """`run` as the page calls it: without a picture, what it shows is emptied instead of being refused."""
+    """`run` as the page calls it: before there is a picture and a network, nothing changes."""
 
     def quietly(image: Image.Image | None, *rest: Any) -> Any:
-        return run(image, *rest) if image is not None and rest[0] else ""
+        return run(image, *rest) if image is not None and rest[0] else gr.skip()
 
     return quietly
 
