@@ -16,11 +16,11 @@ import gradio as gr
 from gradio import themes
 
 from cnn_core.errors import Refused
-from demos import Demo, cats_dogs, feature_maps, receptive_field, sketch
+from demos import Demo, feature_maps, receptive_field, sketch
 from demos._parts import Blocks
 from demos._text import t, use
 
-TABS: tuple[Demo, ...] = (sketch, cats_dogs, feature_maps, receptive_field)  # in teaching order
+TABS: tuple[Demo, ...] = (sketch, feature_maps, receptive_field)  # in teaching order
 
 DEMOS = Path(__file__).parent / "demos"
 LANGUAGES = ("en", *sorted(catalogue.stem for catalogue in (DEMOS / "text").glob("*.json")))
@@ -70,6 +70,8 @@ THEME = themes.Base(
     stat_background_fill="*primary_600",
     stat_background_fill_dark="*primary_500",
 )
+
+GRACE = 1.0  # s between the page being up and the warm-up
 
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
@@ -172,7 +174,9 @@ def main(arguments: list[str] | None = None) -> gr.Blocks:
         parser.exit(1, f"ConvLens cannot be served there; try another --host or --port. ({error})\n")
     if address:  # none when `gradio app.py` runs this again for a change: the page is being served already
         print(f"ConvLens: {address} (Ctrl+C stops it)", flush=True)
-        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+        later = threading.Timer(GRACE, warm_up)  # importing PyTorch at once would hold up the first page
+        later.name, later.daemon = "warm-up", True
+        later.start()
     page.block_thread()
     return page
 

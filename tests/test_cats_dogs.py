@@ -17,6 +17,7 @@ from cnn_core.errors import Refused
 from cnn_core.preprocessing import Photograph
 from cnn_core.weights import WEIGHTS
 from demos import cats_dogs
+from demos._parts import Blocks
 from demos._photographs import PHOTOGRAPHS, photograph, thumbnails
 
 
@@ -188,6 +189,14 @@ def test_the_family_stands_in_one_table():
 
 
 # API
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    """The tab on a page of its own: it is not among the app's tabs while its network is still learning."""
+    with Blocks(title="Cats and dogs", analytics_enabled=False) as page:
+        cats_dogs.build()
+    return serve(page)
 
 
 @pytest.fixture(scope="module")

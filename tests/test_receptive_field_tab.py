@@ -177,6 +177,7 @@ def test_address_restores_network_layer_and_unit(new_page, page, address):
     expect(page.locator(".rf-network .sees")).to_contain_text("rows -25 to 89, columns -9 to 105", timeout=60_000)
     page.get_by_label("Row of the unit").fill("5")
     page.wait_for_url(re.compile("unit=5.3"))
+    assert "tab=receptive_field" in page.url
     linked = new_page()
     linked.goto(page.url)
     expect(linked.locator(".rf-network .sees")).to_contain_text("columns -9 to 105", timeout=60_000)
