@@ -136,18 +136,19 @@ class Student(nn.Module):
         return torch.cat([logits, features], 1) if self.training else logits
 
 
-def imitation(outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+def imitation(outputs: Tensor, targets: Tensor, label_smoothing: float, hint: float = 1.0) -> Tensor:
     """Cross entropy of the logits, plus the mean squared difference of the features.
 
     Args:
         outputs: (N, K + D) of a `Student` in training mode.
         targets: (N, 1 + D), label and features.
         label_smoothing: share of the target spread evenly over the classes.
+        hint: weight of the features.
     """
     num_features = targets.shape[1] - 1
     logits, features = outputs[:, :-num_features], outputs[:, -num_features:]
     told = F.cross_entropy(logits, targets[:, 0].long(), label_smoothing=label_smoothing)
-    return told + F.mse_loss(features, targets[:, 1:])
+    return told + hint * F.mse_loss(features, targets[:, 1:])
 
 
 def fold(student: nn.Module) -> nn.Module:

@@ -310,8 +310,8 @@ def shrunk(images: Tensor, side: int) -> Tensor:
 
 
 def student() -> nn.Module:
-    """A ResNet-18 of 28 to 224 channels that learns 1280 features of its teacher's."""
-    return distillation.Student(ResNet(18, num_classes=1280, width=28 / 64))
+    """A ResNet-18 of 32 to 256 channels that learns 1280 features of its teacher's."""
+    return distillation.Student(ResNet(18, num_classes=1280, width=0.5))
 
 
 # Cats and dogs, from photographs alone: the same data, epochs and changes for every architecture.
@@ -352,11 +352,15 @@ RECIPES: dict[str, Recipe] = {
                    then=Recipe(SketchNet, epochs=3, learning_rate=2e-3, weight_decay=0.05,
                                pictures=partial(photographs_and_drawings, copies=2),
                                augment=lambda images: flip_and_shift(images, 1))),
-    "cat_dog":     replace(IMITATE, epochs=3, learning_rate=3e-3, augment=lambda images: shrunk(images, 96),
+    "cat_dog":     replace(IMITATE, epochs=5, learning_rate=3e-3, augment=lambda images: shrunk(images, 96),
                            pictures=partial(distillation.views_and_features, side=128),
                    # What the teacher saw in larger pictures is more; the student sees larger ones too.
-                   then=replace(IMITATE, epochs=3, learning_rate=2e-3, augment=lambda images: shrunk(images, 112),
-                                averaging=0.998, pictures=partial(distillation.views_and_features, side=160))),
+                   then=replace(IMITATE, epochs=10, learning_rate=2e-3, augment=lambda images: shrunk(images, 112),
+                                pictures=partial(distillation.views_and_features, side=160),
+                   # Last, little but cats and dogs.
+                   then=replace(IMITATE, epochs=4, learning_rate=1e-3, augment=lambda images: shrunk(images, 128),
+                                loss=partial(distillation.imitation, hint=0.1), averaging=0.998,
+                                pictures=partial(distillation.views_and_features, side=160)))),
     "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
     "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64)),
     "cat_dog_vgg":       replace(COMPACT, build=lambda: VGG(11, batch_norm=True, width=0.14, image_size=64)),
