@@ -112,7 +112,7 @@ def build_app(language: str = "en") -> gr.Blocks:
         page.load(_open_tab, None, tabs, api_visibility="private", show_progress="hidden").then(
             None, js=OPENED % language, api_visibility="private"
         )
-    return page.queue(default_concurrency_limit=2, max_size=32)
+    return page
 
 
 def _open_tab(request: gr.Request) -> gr.Tabs:

@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 import cnn_core
 from cnn_core.errors import Refused
 from demos import _lab
-from demos._parts import Answer, Choices, Picture, shown, table
+from demos._parts import Answer, Choices, Picture, Table, shown, table
 from demos._photographs import photograph, thumbnails
 from demos._text import t
 
@@ -360,7 +360,7 @@ def build_many(model: gr.Dropdown) -> None:
         concurrency_id="many", concurrency_limit=1,
     )  # fmt: skip
     stop.click(lambda: t("Stopped."), None, progress, cancels=[running], api_visibility="private")
-    rows = gr.Dataframe(visible=False, label="answers")
+    rows = Table(visible=False, label="answers")
     file = gr.File(visible=False, label="csv")
     endpoint(run_batch, [files, model], [rows, file], "predict_cat_dog_batch")
 

@@ -28,7 +28,7 @@ from PIL import Image
 
 import cnn_core
 from cnn_core.errors import Refused
-from demos._parts import Answer, Choices, Picture, shown, table
+from demos._parts import Answer, Choices, Picture, Table, shown, table
 from demos._photographs import photograph, thumbnails
 from demos._text import t
 
@@ -1172,7 +1172,7 @@ def build_endpoints(
 ) -> None:
     """What scripts call, apart from what the page's own events call."""
     grid = Answer(label=t("Grid"), visible=False, image_mode="RGBA")
-    channels = gr.Dataframe(label=t("Channels"), visible=False)
+    channels = Table(label=t("Channels"), visible=False)
     over = Answer(label=t("Map over the picture"), visible=False)
     words = gr.JSON(label=t("About it"), visible=False)
     layers = gr.JSON(label=t("Layers"), visible=False)
