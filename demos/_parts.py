@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import safehttpx
 from gradio.components.dataframe import DataframeData
-from gradio.data_classes import ImageData
+from gradio.data_classes import BlocksConfigDict, ImageData
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
@@ -66,15 +66,31 @@ def _say(refused: Refused) -> NoReturn:
 
 
 class Blocks(gr.Blocks):
-    """Gradio's Blocks, but a request that no page of ours sends is answered with a sentence too.
+    """Gradio's Blocks, lighter, and a request that no page of ours sends is answered with a sentence too.
 
     Forged files, missing inputs and values of the wrong type fail before a component sees them. Nothing more than a
     sentence is said; the log has the rest.
     """
 
+    FOR_CALLERS = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
+
     def queue(self, *args: Any, **settings: Any) -> gr.Blocks:
         """Two requests at a time and 32 waiting, unless told otherwise; set here, the server is built once less."""
         return super().queue(*args, **({"default_concurrency_limit": 2, "max_size": 32} | settings))
+
+    def get_config_file(self) -> BlocksConfigDict:
+        """What a page is made of, without each component's schema where no endpoint takes or gives it.
+
+        Gradio copies all of this for every visit: the schemas are a third of the time to the first page.
+        """
+        config: Any = super().get_config_file()
+        endpoints = [each for each in config["dependencies"] if each["api_visibility"] != "private"]
+        called = {number for each in endpoints for number in (*each["inputs"], *each["outputs"])}
+        for component in config["components"]:
+            if component["id"] not in called:
+                for key in self.FOR_CALLERS:
+                    component.pop(key, None)
+        return config
 
     async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
         """Read what was sent, as Gradio does."""
