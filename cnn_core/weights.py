@@ -28,6 +28,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from cnn_core import model_cache
 from cnn_core.data import CAT_DOG_CLASSES, FASHION_CLASSES
 from cnn_core.errors import Refused
 from cnn_core.models.fashion import FashionCNN, FashionDNN
@@ -93,8 +94,8 @@ class HubFile:
             return Path(found) if isinstance(found, str) else None
         return None
 
-    def fetch(self, name: str) -> Path:
-        """The file, through the Hub's own client, in bounded time."""
+    def fetch(self, name: str, most: float = float("inf")) -> Path:
+        """The file, through the Hub's own client, in bounded time; `Refused` if it has more than `most` MB."""
         from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
         # So that a slow download is seen to move: by default 10 MB arrive unseen, and Xet files larger pieces still.
@@ -102,7 +103,13 @@ class HubFile:
 
         def download() -> Path:
             # Asked once and first, since `hf_hub_download` asks a dead server for 23 s and a silent one for 396 s.
-            get_hf_file_metadata(hf_hub_url(self.repo, self.file, revision=self.revision), timeout=ANSWER)
+            found = get_hf_file_metadata(hf_hub_url(self.repo, self.file, revision=self.revision), timeout=ANSWER)
+            size = found.size or 0
+            if size > most * 1e6:
+                raise Refused("{name} has {size} MB: choose a network of at most {most} MB.", name=name,
+                              size=round(size / 1e6), most=most)  # fmt: skip
+            if name in transfers:
+                transfers[name] = 0, size
             return Path(hf_hub_download(self.repo, self.file, revision=self.revision))
 
         blobs = Path(constants.HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "blobs"
@@ -132,6 +139,8 @@ class TorchvisionWeights:
         from torchvision.models import get_weight
 
         def download() -> Path:
+            if name in transfers:
+                transfers[name] = 0, round(get_weight(self.weight).meta["_file_size"] * 2**20)
             get_weight(self.weight).get_state_dict(progress=False, check_hash=True, weights_only=True)
             return self._cached()
 
@@ -219,19 +228,16 @@ def load(name: str) -> nn.Module:
 
 
 def shared(name: str) -> nn.Module:
-    """The network of `load`, made once per process and the same for every caller, who must not change it.
+    """The network of `load`, the same for every caller, who must not change it, and kept by `model_cache`.
 
     A failure is not kept: the next call tries again. Raises what `load` raises.
     """
-    with _locks.setdefault(name, threading.Lock()):
-        if name not in _networks:
-            _networks[name] = load(name)
-        return _networks[name]
+    with model_cache.keeping(name, partial(load, name)) as network:
+        return network
 
 
-_networks: dict[str, nn.Module] = {}
-_locks: dict[str, threading.Lock] = {}
 _failures: dict[str, tuple[float, str]] = {}  # server -> when it failed (s, monotonic), and why
+transfers: dict[str, tuple[int, int]] = {}  # name -> bytes that have come of how many (0: not known), while they come
 
 
 def _row(name: str) -> Weights:
@@ -288,17 +294,21 @@ def _fetch(name: str, source: Source, download: Callable[[], Path], folder: Path
     if monotonic() - failed_at < REMEMBER:
         raise WeightsUnavailable(name, source, reason)
     try:
-        return _patiently(download, folder)
+        transfers[name] = 0, 0
+        return _patiently(name, download, folder)
     except Exception as error:
         reason, passing = _reason(error)
         if passing:
             _failures[server] = monotonic(), reason
         raise WeightsUnavailable(name, source, reason) from error
+    finally:
+        transfers.pop(name, None)
 
 
-def _patiently(download: Callable[[], Path], folder: Path) -> Path:
+def _patiently(name: str, download: Callable[[], Path], folder: Path) -> Path:
     """`download()`, left to itself with a `TimeoutError` once `folder` has not changed in size for `STALL` seconds."""
     result: Future[Path] = Future()
+    before = size = _size(folder)
 
     def work() -> None:
         try:
@@ -307,10 +317,12 @@ def _patiently(download: Callable[[], Path], folder: Path) -> Path:
             result.set_exception(error)
 
     threading.Thread(target=work, name="weights", daemon=True).start()  # daemon: no exit waits for a silent server
-    size, moved_at = 0, monotonic()
+    moved_at = monotonic()
     while not wait([result], timeout=0.1).done:
         if (now := _size(folder)) != size:
             size, moved_at = now, monotonic()
+            total = transfers.get(name, (0, 0))[1]
+            transfers[name] = min(max(size - before, 0), total or size), total
         if monotonic() - moved_at > STALL:
             raise TimeoutError
     return result.result()

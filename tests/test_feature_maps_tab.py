@@ -265,15 +265,6 @@ def test_untrained_networks_are_said_to_be(cat):
     assert "**untrained**" in tab.summary(network, "features.0", maps, core.statistics(maps))
 
 
-def test_few_networks_are_kept(monkeypatch):
-    made = []
-    monkeypatch.setattr(zoo, "_make", lambda name: made.append(name) or name)
-    monkeypatch.setattr(zoo, "_kept", type(zoo._kept)())
-    for number in [*range(zoo.MOST + 1), 0, zoo.MOST]:
-        zoo.get(f"network {number}")
-    assert made == [f"network {number}" for number in [*range(zoo.MOST + 1), 0]]
-
-
 # The API
 
 

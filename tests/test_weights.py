@@ -22,7 +22,7 @@ from loopback_hub import Fault, Hub
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cnn_core import weights
+from cnn_core import model_cache, weights
 from cnn_core.errors import Refused
 from cnn_core.weights import WEIGHTS, HubFile, Shipped, TorchvisionWeights, Weights, WeightsUnavailable
 
@@ -175,7 +175,7 @@ def hub(tmp_path, cache, folder, monkeypatch):
             tiny, HubFile("me/repo", "tiny/model.safetensors"), ("a", "b", "c"), "(N, 1, 2, 2)", 15, "MIT", ""
         )
         monkeypatch.setattr(weights, "_failures", {})
-        monkeypatch.setattr(weights, "_networks", {})
+        model_cache.forget()
         monkeypatch.setattr(weights, "WEIGHTS", {"tiny": row})
         weights._warn_once.cache_clear()
         put(hub.root / "me/repo", state_of(tiny()))
