@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import safehttpx
 from gradio.components.dataframe import DataframeData
+from gradio.context import Context
 from gradio.data_classes import BlocksConfigDict, ImageData
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
@@ -313,6 +314,25 @@ class Choices(gr.HTML):
     def api_info(self) -> dict[str, Any]:
         """What an API client sends."""
         return {"type": "string", "enum": sorted(self.names)}
+
+
+def when_first_opened(begin: Callable[[], Sequence[Any]], outputs: Sequence[Any], **settings: Any) -> Any:
+    """Fill `outputs` with what `begin` gives, once per visitor, when the tab that is being laid out is first seen.
+
+    A tab reports that it is selected also when the page opens with it; what nobody looks at is not computed.
+
+    Args:
+        begin: as many values as there are outputs.
+        outputs: components of the tab.
+        **settings: of the event.
+    """
+    opened, place = gr.State(False), Context.block
+
+    def once(before: bool) -> list[Any]:
+        return [gr.skip()] * (1 + len(outputs)) if before else [True, *begin()]
+
+    listen = place.select if isinstance(place, gr.Tab) else Context.root_block.load  # pyright: ignore[reportOptionalMemberAccess]
+    return listen(once, opened, [opened, *outputs], **settings)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], shade: NDArray[np.floating] | None = None) -> str:

@@ -19,13 +19,12 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
-from gradio.context import Context
 from PIL import Image, ImageOps
 
 import cnn_core
 from cnn_core.errors import Refused
 from demos import _lab
-from demos._parts import Answer, Choices, Picture, Table, shown, table
+from demos._parts import Answer, Choices, Picture, Table, shown, table, when_first_opened
 from demos._photographs import photograph, thumbnails
 from demos._text import t
 
@@ -266,6 +265,12 @@ def quietly(image: Image.Image | None, model: str) -> list[Any]:
     return list(run(image, model))
 
 
+def worked(name: str) -> list[Any]:
+    """An example, and what the page shows of it."""
+    picture = photograph(name)
+    return [picture, *quietly(picture, DEFAULT)]
+
+
 def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
@@ -300,15 +305,13 @@ def build() -> None:
     examples.click(photograph, examples, picture, **quiet).then(shown(quietly), [picture, model], outputs, **quiet)
     first = next(iter(thumbnails()), None)
     if first:
-        Context.root_block.load(  # pyright: ignore[reportOptionalMemberAccess]
-            lambda: photograph(first), None, picture, **quiet
-        ).then(shown(quietly), [picture, model], outputs, **quiet)
+        when_first_opened(shown(lambda: worked(first)), [picture, *outputs], **quiet)
     endpoint(run, [picture, model], outputs, API)
     with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap"):
         with gr.Tab(t("Many pictures"), id="many"):
             build_many(model)
-        with gr.Tab(t("Transfer lab"), id="lab"):
-            _lab.build()
+        with gr.Tab(t("Transfer lab"), id="lab") as lab:
+            _lab.build(lab)
         with gr.Tab(t("Head to head"), id="head-to-head"):
             build_head_to_head()
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 import pandas as pd
-from gradio.context import Context
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -29,7 +28,7 @@ import cnn_core
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
-from demos._parts import Answer, Canvas, Choices, Picture, shown, table
+from demos._parts import Answer, Canvas, Choices, Picture, shown, table, when_first_opened
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -494,7 +493,7 @@ def build() -> None:
         fitted, picture, canvas, **quiet
     )
     examples.click(sheet, examples, canvas, **quiet)
-    Context.root_block.load(lambda: sheet(next(iter(SHOWN))), None, canvas, **quiet)  # pyright: ignore[reportOptionalMemberAccess]
+    when_first_opened(lambda: [sheet(next(iter(SHOWN)))], [canvas], **quiet)
 
     with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap"):
         with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
