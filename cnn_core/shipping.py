@@ -125,6 +125,7 @@ def ship(
     folder: Path,
     template: str,
     shape: tuple[int, ...],
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write what `weights/<name>/` holds: weights, witness, scores, curve and card.
 
@@ -136,9 +137,13 @@ def ship(
         folder: made if need be; files in it are replaced.
         template: of the card.
         shape: (C, H, W) of one input.
+        dtype: in which the weights are written; whole numbers stay what they are.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    state = {
+        key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+        for key, value in network.state_dict().items()
+    }
     for file, tensors in (("model", state), ("witness", witness(network, shape))):
         save_file(tensors, folder / f"{file}.safetensors")
         (folder / f"{file}.safetensors").chmod(0o644)  # safetensors writes for the owner only

@@ -362,6 +362,7 @@ def _reason(error: Exception) -> tuple[str, bool]:
 
 
 CODES = {torch.float32: "F32", torch.int64: "I64"}  # what safetensors calls them
+WIDER = {"F16": "F32"}  # a file in half precision fits too
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
@@ -378,7 +379,10 @@ def _check(found: dict[str, str], wanted: dict[str, str]) -> None:
 def _read_safetensors(path: Path, network: dict[str, Tensor]) -> dict[str, Tensor]:
     with safe_open(path, framework="pt") as file:
         headers = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
-        _check({key: f"{header.get_dtype()} {header.get_shape()}" for key, header in headers.items()}, _shapes(network))
+        found = {
+            key: f"{WIDER.get(each.get_dtype(), each.get_dtype())} {each.get_shape()}" for key, each in headers.items()
+        }
+        _check(found, _shapes(network))
         return {key: file.get_tensor(key) for key in headers}
 
 

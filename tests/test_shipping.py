@@ -41,16 +41,29 @@ def test_what_is_shipped_can_be_read_again(tmp_path):
     assert "python -m cnn_core.training fashion_dnn" in card
 
 
+PHOTOGRAPHS = {
+    "accuracy": 0.75, "class_accuracy": [0.5, 1.0], "pictures": 8, "book": 0.875, "side": 64, "parameters": 1,
+    "training_pictures": 16, "epochs": 2, "seconds": 120, "command": "python -m ...", "date": "2026-01-01",
+    "calibration": {
+        "temperature": 1.5, "sure_above": 0.9, "error_before": 0.04, "error": 0.01, "unsure": 0.25,
+        "sure_accuracy": 1.0,
+    },
+}  # fmt: skip
+
+
+def test_weights_are_written_as_precisely_as_asked(tmp_path):
+    network = ResNet(18, width=0.1).half().float().eval()
+    shipping.ship("cat_dog", network, PHOTOGRAPHS, [], tmp_path, shipping.CAT_DOG_CARD, (3, 32, 32), torch.float16)
+    written = load_file(tmp_path / "model.safetensors")
+    assert {value.dtype for value in written.values()} == {torch.float16, torch.int64}
+    again = ResNet(18, width=0.1).eval()
+    again.load_state_dict(written)
+    witness = load_file(tmp_path / "witness.safetensors")
+    assert_close(again(witness["input"]), witness["output"])
+
+
 def test_the_card_of_a_photograph_network_says_how_far_it_can_be_trusted():
-    scores = {
-        "accuracy": 0.75, "class_accuracy": [0.5, 1.0], "pictures": 8, "book": 0.875, "side": 64, "parameters": 1,
-        "training_pictures": 16, "epochs": 2, "seconds": 120, "command": "python -m ...", "date": "2026-01-01",
-        "calibration": {
-            "temperature": 1.5, "sure_above": 0.9, "error_before": 0.04, "error": 0.01, "unsure": 0.25,
-            "sure_accuracy": 1.0,
-        },
-    }  # fmt: skip
-    card = shipping.card("cat_dog_resnet", ResNet(18, width=0.1), scores, shipping.CAT_DOG_CARD)
+    card = shipping.card("cat_dog_resnet", ResNet(18, width=0.1), PHOTOGRAPHS, shipping.CAT_DOG_CARD)
     assert "75.00% of 8 test photographs" in card
     assert "worst class cat\n  with 50.0%" in card
     assert "then 1.00% (4.00% without)" in card

@@ -365,7 +365,7 @@ def misfits() -> dict[str, dict[str, torch.Tensor]]:
     good = state_of(tiny())
     return {
         "shape": {**good, "1.weight": torch.zeros(4, 3)},
-        "type": {**good, "1.weight": torch.zeros(3, 4, dtype=torch.float16)},
+        "type": {**good, "1.weight": torch.zeros(3, 4, dtype=torch.bfloat16)},
         "missing": {"1.weight": good["1.weight"]},
         "unknown": {**good, "2.weight": torch.zeros(1)},
     }
@@ -378,6 +378,14 @@ def test_a_file_that_does_not_fit_is_refused_and_the_next_try_fetches_anew(hub, 
     assert cached(cache) == []
     put(hub.root / "me/repo", state_of(tiny()))
     assert holds(weights.load("tiny"), state_of(tiny()))
+
+
+def test_a_file_in_half_precision_is_widened(hub, cache):
+    halved = {key: value.half() for key, value in state_of(tiny()).items()}
+    put(hub.root / "me/repo", halved)
+    network = weights.load("tiny")
+    assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert holds(network, {key: value.float() for key, value in halved.items()})
 
 
 def test_shapes_are_compared_before_tensors_are_read(hub, tmp_path, monkeypatch):
