@@ -3,6 +3,7 @@
 import csv
 import json
 
+import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
