@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -124,6 +125,16 @@ def test_answer_sentence_and_where_it_looked_agree():
     assert max(answer, key=answer.get) == said_of_the_cat()
     assert said_of_the_cat() in sentence
     assert where.size == (360, 239)  # 451x300
+
+
+def test_two_hundred_answers_at_once_are_each_of_their_own_picture():
+    pictures = [photograph(name) for name in list(PHOTOGRAPHS)[:4]]
+    expected = [cats_dogs.run(picture, cats_dogs.DEFAULT) for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda turn: cats_dogs.run(pictures[turn % 4], cats_dogs.DEFAULT), range(200)))
+    for turn, (shares, _, heat) in enumerate(answers):
+        assert shares == pytest.approx(expected[turn % 4][0], abs=1e-4)
+        assert np.abs(np.asarray(heat, int) - np.asarray(expected[turn % 4][2], int)).max() <= 1
 
 
 def test_examples_are_there():

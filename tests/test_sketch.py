@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import benchmark_sketch
 import numpy as np
@@ -230,6 +231,14 @@ def test_two_visitors_never_get_each_others_answers(address, drawn):
     for visitor in visitors:
         visitor.join()
     assert wrong == []
+
+
+def test_two_hundred_maps_at_once_are_each_of_their_own_drawing():
+    sheets = [sketch.sheet(name) for name in ("Bag", "Trousers", "Shoe", "Sandal")]
+    expected = [np.asarray(sketch.attention(sheet, "")) for sheet in sheets]
+    with ThreadPoolExecutor(8) as pool:
+        maps = list(pool.map(lambda turn: np.asarray(sketch.attention(sheets[turn % 4], "")), range(200)))
+    assert [turn for turn in range(200) if not np.array_equal(maps[turn], expected[turn % 4])] == []
 
 
 def client_answer(answers):
