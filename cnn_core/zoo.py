@@ -292,16 +292,15 @@ def _config(repo: str, fetch: bool = True) -> dict[str, Any]:
         Refused: it cannot be had, or is no such description.
     """
     source = HubFile(repo, "config.json")
-    path, listed = source.here(), _listed(repo)
-    if not path and (fetch or not listed):
+    path, table = source.here(), listed(repo)
+    if not path and (fetch or not table):
         try:
             path = _fetch(repo, source, 1)
         except WeightsUnavailable:
-            if not listed:
+            if not table:
                 raise
     if not path:
-        assert listed
-        return listed
+        return table or {}
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError):
@@ -311,7 +310,7 @@ def _config(repo: str, fetch: bool = True) -> dict[str, Any]:
     return config
 
 
-def _listed(repo: str) -> dict[str, Any] | None:
+def listed(repo: str) -> dict[str, Any] | None:
     """What timm's own table says of one of its repositories, in the words of a config.json."""
     name = repo.removeprefix("timm/")
     if name == repo or name not in _timm_weights():
@@ -320,6 +319,36 @@ def _listed(repo: str) -> dict[str, Any] | None:
 
     found: Any = timm.get_pretrained_cfg(name)
     return {"architecture": found.architecture, "num_classes": found.num_classes, "pretrained_cfg": found.to_dict()}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the Hub says of a repository: its licence, "" if none is stated, and its files with their bytes."""
+
+    licence: str
+    files: dict[str, int]
+
+
+def card(repo: str) -> Card:
+    """Of a repository on the Hub, in bounded time.
+
+    Raises:
+        Refused: there is no such repository, or the Hub is out of reach.
+    """
+    from huggingface_hub import HfApi, errors
+
+    source = HubFile(repo, FILE)
+    try:
+        found = HfApi().model_info(repo, files_metadata=True, timeout=weights.ANSWER)
+    except errors.RepositoryNotFoundError as error:
+        near = difflib.get_close_matches(repo.partition("/")[2].lower(), _timm_weights(), 3, 0.5)
+        raise Refused("There is no repository {name!r} on the Hub; near names of timm's are {near}.", name=repo[:80],
+                      near=", ".join(near) or "resnet18, vgg16") from error  # fmt: skip
+    except Exception as error:
+        raise WeightsUnavailable(repo, source, weights._reason(error)[0]) from error
+    licence = next((tag.removeprefix("license:") for tag in found.tags or () if tag.startswith("license:")), "")
+    files = {each.rfilename: each.size or 0 for each in found.siblings or ()}
+    return Card(SPDX.get(licence.lower(), licence), files)
 
 
 def _described(repo: str, config: Mapping[str, Any]) -> Description:
@@ -333,8 +362,8 @@ def _described(repo: str, config: Mapping[str, Any]) -> Description:
     if count < 2:
         raise Refused("{name} gives features, no classes: choose a network that classifies pictures.", name=repo)
     names = said.get("label_names")
-    listed = isinstance(names, list) and len(names) == count
-    classes = tuple(map(str, names)) if listed and count != 1000 else _class_names(count)
+    named = isinstance(names, list) and len(names) == count
+    classes = tuple(map(str, names)) if named and count != 1000 else _class_names(count)
     licence = str(said.get("license") or said.get("licence") or "")[:200]
     return Description(
         partial(_architecture, repo, repo, config), preprocess, classes, SPDX.get(licence.lower(), licence)
@@ -383,9 +412,9 @@ def make(name: str) -> Network:
 def _load(name: str, source: Source) -> Network:
     described = describe(source)
     path = source.here() or _fetch(name, source, MOST_MEGABYTES)
-    module = _numberless(described.build)
+    module = numberless(described.build)
     if (needed := sum(tensor.numel() for tensor in module.parameters()) * 4 // 10**6) > MOST_MEGABYTES:
-        raise _too_large(name, needed)
+        raise too_large(name, needed)
     try:
         _fill(module, _read(path))
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
@@ -405,11 +434,12 @@ def _fetch(name: str, source: Source, most: int) -> Path:
     return source.fetch(name, most) if isinstance(source, HubFile) else source.fetch(name)
 
 
-def _too_large(name: str, size: int, most: int = MOST_MEGABYTES) -> Refused:
+def too_large(name: str, size: int, most: int = MOST_MEGABYTES) -> Refused:
+    """What is said of a network of so many MB."""
     return Refused("{name} has {size} MB: choose a network of at most {most} MB.", name=name, size=size, most=most)
 
 
-def _numberless(build: Callable[[], nn.Module]) -> nn.Module:
+def numberless(build: Callable[[], nn.Module]) -> nn.Module:
     """A network without the numbers that its file holds: neither drawn at random first, nor twice in memory."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision's on what it will do some day
@@ -450,13 +480,21 @@ def _fill(module: nn.Module, state: dict[str, Tensor]) -> None:
     module.load_state_dict(kept, assign=True)
 
 
-def _untrained(name: str) -> Network:
+def untrained(name: str) -> tuple[Callable[[], nn.Module], Preprocess]:
+    """How an untrained network is built, and what its input is."""
     resolved = networks.resolve(name.removeprefix(UNTRAINED))
     if resolved in weights.WEIGHTS:
         row = weights.WEIGHTS[resolved]
-        return Network(name, feature_maps.randomised(row.build()), row.preprocess, row.classes, False)
-    module = feature_maps.randomised(networks.build(resolved))
-    preprocess = Photograph(networks.size_of(resolved))
+        return row.build, row.preprocess
+    return partial(networks.build, resolved), Photograph(networks.size_of(resolved))
+
+
+def _untrained(name: str) -> Network:
+    build, preprocess = untrained(name)
+    module = feature_maps.randomised(build())
+    resolved = networks.resolve(name.removeprefix(UNTRAINED))
+    if resolved in weights.WEIGHTS:
+        return Network(name, module, preprocess, weights.WEIGHTS[resolved].classes, False)
     with torch.inference_mode():
         output = feature_maps.forward(module, torch.zeros(1, *preprocess.shape))
     count = output.shape[1] if isinstance(output, torch.Tensor) and output.dim() == 2 else 0
@@ -477,14 +515,14 @@ def _architecture(name: str, repo: str, config: Mapping[str, Any]) -> nn.Module:
         for key, value in given.items()
         if not key.startswith(UNWANTED) and isinstance(value, str | int | float | bool)
     }
-    listed = timm.is_model(architecture) if "pretrained_cfg" in config else architecture in _torchvision_networks()
+    known = timm.is_model(architecture) if "pretrained_cfg" in config else architecture in _torchvision_networks()
     reason = "its config.json names no network that torchvision or timm knows"
     if any(isinstance(value, int) and abs(value) > MOST_SETTING for value in settings.values()):
-        listed, reason = False, "its config.json asks for a network of unreasonable size"
+        known, reason = False, "its config.json asks for a network of unreasonable size"
     try:
-        if listed and "pretrained_cfg" in config:
+        if known and "pretrained_cfg" in config:
             return timm.create_model(architecture, num_classes=int(config.get("num_classes", 1000)), **settings)
-        if listed:
+        if known:
             return _torchvision_network(architecture, num_classes=int(config.get("num_classes", 1000)))
     except (RuntimeError, ValueError, TypeError) as error:
         raise WeightsUnavailable(name, HubFile(repo, "config.json"), reason) from error
