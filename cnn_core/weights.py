@@ -2,6 +2,7 @@
 
     python -m cnn_core.weights                     lists the rows
     python -m cnn_core.weights publish owner/name  uploads the shipped ones to the Hugging Face Hub
+    python -m cnn_core.weights mirror owner/name   uploads torchvision's, as safetensors, for the zoo to find there
 
 With `CONVLENS_WEIGHTS_REPO=owner/name` (or `owner/name@revision`) in the environment the shipped rows come from that
 Hub repository, laid out like `weights/`; while it is out of reach the shipped files serve.
@@ -136,7 +137,11 @@ class TorchvisionWeights:
 
     def fetch(self, name: str) -> Path:
         """The file, through torchvision, which checks the hash in its name."""
+        from huggingface_hub import constants
         from torchvision.models import get_weight
+
+        if constants.HF_HUB_OFFLINE:
+            raise WeightsUnavailable(name, self, "HF_HUB_OFFLINE keeps this process off the network")
 
         def download() -> Path:
             if name in transfers:
@@ -411,35 +416,59 @@ def publish(repo: str, private: bool = False) -> str:
     Raises:
         Refused: nothing is shipped yet, or the Hub did not take it; says why.
     """
-    from huggingface_hub import HfApi, constants, get_token
-    from huggingface_hub.utils import get_session
-
     refused = partial(Refused, "Nothing was published to {repo}: {reason}.", repo=repo)
     sources = [row.source for row in WEIGHTS.values() if isinstance(row.source, Shipped) and row.source.here()]
     if not sources:
         raise refused(reason=f"there are no weights in {FOLDER}")
+    patterns = ["README.md", *(f"{Path(source.file).parent}/*" for source in sources)]
+    try:
+        return upload(repo, FOLDER, patterns, private)
+    except OSError as error:
+        raise refused(reason=error) from error
+
+
+def upload(repo: str, folder: Path, patterns: list[str], private: bool) -> str:
+    """Put files of a folder into a model repository on the Hub, made if need be; returns its address.
+
+    Raises:
+        OSError: the Hub did not take them; the message is the reason.
+    """
+    from huggingface_hub import HfApi, constants, get_token
+    from huggingface_hub.utils import get_session
+
     if not get_token():
-        raise refused(reason="the Hub wants a token that may write; set HF_TOKEN or run `hf auth login`")
-    folders = [f"{Path(source.file).parent}/*" for source in sources]
+        raise OSError("the Hub wants a token that may write; set HF_TOKEN or run `hf auth login`")
     try:
         get_session().head(constants.ENDPOINT, timeout=ANSWER)  # the calls below wait for a silent server for ever
         address = HfApi().create_repo(repo, private=private or None, exist_ok=True)
-        HfApi().upload_folder(repo_id=repo, folder_path=FOLDER, allow_patterns=["README.md", *folders])
+        HfApi().upload_folder(repo_id=repo, folder_path=folder, allow_patterns=patterns)
     except Exception as error:
-        raise refused(reason=_reason(error)[0]) from error
+        raise OSError(_reason(error)[0]) from error
     return str(address)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m cnn_core.weights", description="List or publish the weights.")
-    upload = parser.add_subparsers(dest="command").add_parser("publish", help="upload the shipped weights to the Hub")
-    upload.add_argument("repo", help="owner/name")
-    upload.add_argument("--private", action="store_true", help="only you can see a repository that is made now")
+    parser = argparse.ArgumentParser(prog="python -m cnn_core.weights", description="List, publish or mirror weights.")
+    commands = parser.add_subparsers(dest="command")
+    for command, words in (
+        ("publish", "upload the shipped weights to the Hub"),
+        ("mirror", "upload torchvision's weights to the Hub, as safetensors"),
+    ):
+        each = commands.add_parser(command, help=words)
+        each.add_argument("repo", help="owner/name")
+        each.add_argument("--private", action="store_true", help="only you can see a repository that is made now")
+    words = 'e.g. "AlexNet_Weights.IMAGENET1K_V1"; without any, those of the zoo that timm does not publish'
+    commands.choices["mirror"].add_argument("weights", nargs="*", help=words)
     chosen = parser.parse_args(arguments)
-    if chosen.command == "publish":
+    if chosen.command:
         try:
-            print(publish(chosen.repo, chosen.private))
+            if chosen.command == "publish":
+                print(publish(chosen.repo, chosen.private))
+            else:
+                from cnn_core import zoo
+
+                print(zoo.mirror(chosen.repo, chosen.weights, chosen.private))
         except Refused as refused:
             print(refused, file=sys.stderr)
             return 1

@@ -15,17 +15,19 @@ import os
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain
 from math import floor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cnn_core import feature_maps, model_cache, networks, weights
@@ -551,3 +553,64 @@ def _photograph(config: Mapping[str, Any]) -> Photograph:
         (std[0], std[1], std[2]),
         how if how in known else "bilinear",
     )
+
+
+# ---------------------------------------------------------------------------------------------------- A mirror
+
+
+def mirror(repo: str, names: Sequence[str] = (), private: bool = False) -> str:
+    """Put torchvision's weights into a model repository on the Hub, each in a folder of its name, where `sources` looks.
+
+    Args:
+        repo: "owner/name", made if need be.
+        names: e.g. "AlexNet_Weights.IMAGENET1K_V1"; if there are none, those of the catalogue that timm does not
+            publish.
+        private: whether a repository that is made now can be seen by its owner only.
+
+    Returns:
+        The repository's address.
+
+    Raises:
+        Refused: torchvision has no such weights, they are out of reach, or the Hub did not take them; says why.
+    """
+    names = list(names) or [row.weight for row in CATALOGUE.values() if not row.repo]
+    if unknown := next((name for name in names if not _is_weight(name)), ""):
+        raise Refused("Torchvision has no weights called {name!r}: write e.g. AlexNet_Weights.IMAGENET1K_V1.",
+                      name=unknown)  # fmt: skip
+    address = ""
+    for name in names:  # one by one: what has gone up stays up if a later one fails
+        with TemporaryDirectory() as folder:
+            _convert(name, Path(folder, name))
+            try:
+                address = weights.upload(repo, Path(folder), [f"{name}/*"], private)
+            except OSError as error:
+                raise Refused("{name} was not mirrored to {repo}: {reason}.", name=name, repo=repo,
+                              reason=error) from error  # fmt: skip
+    return address
+
+
+@torch.inference_mode(mode=False)
+def _convert(weight: str, folder: Path) -> None:
+    """Write torchvision's weights as model.safetensors, and what they say of themselves as config.json."""
+    from torchvision.models import get_weight
+
+    network, meta, url = _load(weight, TorchvisionWeights(weight)), get_weight(weight).meta, get_weight(weight).url
+    ways = network.preprocess
+    assert isinstance(ways, Photograph)
+    folder.mkdir(parents=True)
+    # A copy, since safetensors keep no two names for one tensor, and may not write over a file that is being read.
+    state = {key: tensor.detach().clone().contiguous() for key, tensor in network.module.state_dict().items()}
+    save_file(state, folder / FILE)
+    config = {
+        "architecture": _architecture_of(weight),
+        "weights": weight,
+        "num_classes": len(network.classes),
+        "input_size": ways.shape,
+        "resize": round(ways.side / (ways.crop or 1)),
+        "interpolation": ways.interpolation,
+        "mean": ways.mean,
+        "std": ways.std,
+        "license": meta.get("license") or "BSD-3-Clause",
+        "source": url,
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
