@@ -14,6 +14,7 @@ from torch import nn
 
 from cnn_core import cats_dogs as core
 from cnn_core import data, zoo
+from cnn_core.benchmark_strategies import Measured
 from cnn_core.errors import Refused
 from cnn_core.preprocessing import Photograph
 from cnn_core.weights import WEIGHTS
@@ -200,6 +201,21 @@ def test_the_family_stands_in_one_table():
 
 
 # API
+
+
+def test_what_transfer_learning_is_worth_is_drawn_and_told():
+    assert "benchmark_strategies" in cats_dogs.worth([])
+    lines = [
+        Measured("head", 100, 10, 0.95, 2.0, 2562, 2_226_434),
+        Measured("head", 1600, 10, 0.97, 9.0, 2562, 2_226_434),
+        Measured("from scratch", 400, 10, 0.52, 30.0, 2_226_434, 2_226_434),
+    ]
+    said = cats_dogs.worth(lines)
+    assert "95.0% · 2 s" in said
+    assert "2,226,434" in said
+    # 50 to 100 % lie 236 px apart, and a factor of 4 is half the way from 100 to 1,600
+    assert 'points="46.0,35.6 602.0,26.2"' in said
+    assert 'points="324.0,238.6"' in said
 
 
 @pytest.fixture(scope="module")
