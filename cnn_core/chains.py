@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnn_core.errors import Refused
 from cnn_core.receptive_field import (
     Axis,
     Reach,
     Window,
+    adaptive,
     output_size,
     resampled,
     sliding,
@@ -20,9 +21,11 @@ from cnn_core.receptive_field import (
 )
 
 MOST_LAYERS = 100
-MOST = {"kernel": 512, "stride": 512, "padding": 512, "dilation": 512, "output_padding": 512, "channels": 65_536,
-        "groups": 65_536}  # fmt: skip
-DEFAULTS = {"kernel": 3, "stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "channels": 0, "groups": 1}
+MOST = {"kernel": 512, "stride": 512, "padding": 512, "dilation": 512, "output_padding": 512, "output_size": 8192,
+        "ceil_mode": 1, "channels": 65_536, "groups": 65_536}  # fmt: skip
+DEFAULTS = {"kernel": 3, "stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "output_size": 1,
+            "ceil_mode": 0, "channels": 0, "groups": 1}  # fmt: skip
+MAY_BE_ZERO = ("padding", "output_padding", "ceil_mode", "channels")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class ChainLayer:
         op: a key of `OPERATIONS`.
         kernel, stride, padding, dilation: as in PyTorch; an upsampling's factor is its stride.
         output_padding: of a transposed convolution.
+        output_size: units of an adaptive pooling.
+        ceil_mode: 1 where a pooling rounds its output size up.
         channels: that come out; 0 for as many as go in.
         groups: of a convolution; its channels are multiples of them. Depthwise: as many as channels go in.
     """
@@ -43,36 +48,66 @@ class ChainLayer:
     padding: tuple[int, ...] = (0,)
     dilation: tuple[int, ...] = (1,)
     output_padding: tuple[int, ...] = (0,)
+    output_size: tuple[int, ...] = (1,)
+    ceil_mode: tuple[int, ...] = (0,)
     channels: int = 0
     groups: int = 1
 
-    def of(self, axis: int) -> tuple[int, int, int, int, int]:
-        """Kernel, stride, padding, dilation and output padding along one axis."""
-        per_axis = (self.kernel, self.stride, self.padding, self.dilation, self.output_padding)
-        return tuple(values[axis if len(values) > 1 else 0] for values in per_axis)  # pyright: ignore[reportReturnType]
+    def of(self, axis: int) -> Along:
+        """Its numbers along one axis."""
+        per_axis = (getattr(self, name) for name in PER_AXIS)
+        return Along(*(values[axis if len(values) > 1 else 0] for values in per_axis))
 
 
-def _slide(size: int, k: int, s: int, p: int, d: int, _: int) -> tuple[Window, int]:
-    return sliding(k, s, p, d), output_size(size, k, s, p, d)
+class Along(NamedTuple):
+    """The numbers of a layer along one axis."""
+
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    output_padding: int
+    output_size: int
+    ceil_mode: int
 
 
-def _transpose(size: int, k: int, s: int, p: int, d: int, extra: int) -> tuple[Window, int]:
-    return transposed(k, s, p, d), transposed_size(size, k, s, p, d, extra)
+PER_AXIS = Along._fields
 
 
-def _upsample(size: int, k: int, s: int, p: int, d: int, _: int) -> tuple[Window, int]:
-    return resampled(size, size * s, 1), size * s
+def _slide(size: int, it: Along) -> tuple[Window, int]:
+    window = it.kernel, it.stride, it.padding, it.dilation
+    return sliding(*window), output_size(size, *window, bool(it.ceil_mode))
+
+
+def _transpose(size: int, it: Along) -> tuple[Window, int]:
+    window = it.kernel, it.stride, it.padding, it.dilation
+    return transposed(*window), transposed_size(size, *window, it.output_padding)
+
+
+def _adapt(size: int, it: Along) -> tuple[Window, int]:
+    return adaptive(size, it.output_size), it.output_size
+
+
+def _upsample(size: int, it: Along) -> tuple[Window, int]:
+    return resampled(size, size * it.stride, 1), size * it.stride
 
 
 # Name in the list: window and output size along one axis.
-OPERATIONS: dict[str, Callable[[int, int, int, int, int, int], tuple[Window, int]]] = {
+OPERATIONS: dict[str, Callable[[int, Along], tuple[Window, int]]] = {
     "conv": _slide,
     "depthwise": _slide,
     "transposed": _transpose,
     "max_pool": _slide,
     "avg_pool": _slide,
+    "adaptive_max_pool": _adapt,
+    "adaptive_avg_pool": _adapt,
     "upsample": _upsample,
 }
+POOLINGS = "max_pool", "avg_pool"
+# PyTorch's names are understood too, so that rows of a traced network can be handed back.
+PYTORCH = {"conv": "conv", "convtranspose": "transposed", "maxpool": "max_pool", "avgpool": "avg_pool",
+           "adaptivemaxpool": "adaptive_max_pool", "adaptiveavgpool": "adaptive_avg_pool",
+           "upsample": "upsample"}  # fmt: skip
 
 
 def read(text: str) -> list[ChainLayer]:
@@ -93,22 +128,26 @@ def read(text: str) -> list[ChainLayer]:
 
 
 def _layer(number: int, entry: Any) -> ChainLayer:
-    if not isinstance(entry, dict) or entry.get("op") not in OPERATIONS:
+    op = str(entry.get("op")) if isinstance(entry, dict) else ""
+    op = PYTORCH.get(op.lower().removesuffix("1d").removesuffix("2d").removesuffix("3d"), op)
+    if op not in OPERATIONS:
         raise Refused('Layer {number} needs an "op", one of {known}.', number=number, known=", ".join(OPERATIONS))
     if unknown := sorted(set(entry) - {"op", *DEFAULTS}):
         raise Refused("Layer {number} has {unknown}, which is none of {known}.",
                       number=number, unknown=str(unknown[0])[:40], known=", ".join(DEFAULTS))  # fmt: skip
-    if entry["op"] in ("max_pool", "avg_pool"):  # as in PyTorch, a pooling moves on by its own length
+    if op in POOLINGS:  # as in PyTorch, a pooling moves on by its own length
         entry = {"kernel": 2, "stride": entry.get("kernel", 2)} | entry
-    if entry["op"] == "upsample":
+    if op == "upsample":
         entry = {"kernel": 1, "stride": 2} | entry
     numbers: dict[str, Any] = {key: _numbers(number, key, entry.get(key, each)) for key, each in DEFAULTS.items()}
-    return ChainLayer(entry["op"], **numbers | {key: numbers[key][0] for key in ("channels", "groups")})
+    return ChainLayer(op, **numbers | {key: numbers[key][0] for key in ("channels", "groups")})
 
 
 def _numbers(layer: int, key: str, value: Any) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, list) else (value,)
-    least = 0 if key in ("padding", "output_padding", "channels") else 1
+    if key == "ceil_mode":
+        values = tuple(int(each) if isinstance(each, bool) else each for each in values)
+    least = 0 if key in MAY_BE_ZERO else 1
     most = MOST[key]
     if not 1 <= len(values) <= 3 or not all(type(each) is int and least <= each <= most for each in values):
         raise Refused(
@@ -138,8 +177,7 @@ def follow(layers: list[ChainLayer], size: int | tuple[int, ...], most_units: in
     Raises:
         Refused: a layer does not fit; the sentence says which and why.
     """
-    settings = ("kernel", "stride", "padding", "dilation", "output_padding")
-    lengths = {len(getattr(layer, name)) for layer in layers for name in settings}
+    lengths = {len(getattr(layer, name)) for layer in layers for name in PER_AXIS}
     axes = len(size) if isinstance(size, tuple) else max(2, *lengths)
     if not lengths <= {1, axes}:
         raise Refused("Layers have to agree on the number of axes; these have lists of {lengths} numbers.",
@@ -148,16 +186,17 @@ def follow(layers: list[ChainLayer], size: int | tuple[int, ...], most_units: in
     followed = []
     for number, layer in enumerate(layers, 1):
         for place, axis in enumerate(graph):
+            before = axis.steps[-1].size
             try:
-                window, units = OPERATIONS[layer.op](axis.steps[-1].size, *layer.of(place))
+                window, units = OPERATIONS[layer.op](before, layer.of(place))
                 _check(layer, place)
+                if units > most_units ** (1 / axes):
+                    raise Refused("It makes a map of {units} units along an axis, which is too many.", units=units)
+                pools = OPERATIONS[layer.op] is _adapt and units == 1 < before
+                axis.add([len(axis.steps) - 1], window, units, pools=pools)
             except Refused as refused:
                 raise Refused("Layer {number} ({op}): {reason}",
                               number=number, op=layer.op, reason=str(refused)) from refused  # fmt: skip
-            if units > most_units ** (1 / axes):
-                raise Refused("Layer {number} ({op}) makes a map of {units} units along an axis, which is too many.",
-                              number=number, op=layer.op, units=units)  # fmt: skip
-            axis.add([len(axis.steps) - 1], window, units)
         followed.append(
             Followed(layer, tuple(a.steps[-1].size for a in graph), tuple(a.steps[-1].reach for a in graph))
         )
@@ -165,9 +204,9 @@ def follow(layers: list[ChainLayer], size: int | tuple[int, ...], most_units: in
 
 
 def _check(layer: ChainLayer, place: int) -> None:
-    kernel, _, padding, *_ = layer.of(place)
-    if layer.op in ("max_pool", "avg_pool") and padding > kernel // 2:
+    it = layer.of(place)
+    if layer.op in POOLINGS and it.padding > it.kernel // 2:
         raise Refused("A pooling's padding is at most half its kernel; this is {padding} px of {kernel} px.",
-                      padding=padding, kernel=kernel)  # fmt: skip
+                      padding=it.padding, kernel=it.kernel)  # fmt: skip
     if layer.op == "avg_pool" and layer.dilation != (1,):
         raise Refused("An average pooling has no dilation.")

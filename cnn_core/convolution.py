@@ -6,9 +6,10 @@ convolution arithmetic for deep learning", 2016, https://arxiv.org/abs/1603.0728
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ Array = NDArray[np.float64]
 Place = tuple[int, ...]
 
 MOST_VALUES = 4096  # of an input, a kernel or an output
+MOST_PRODUCTS = 2**18  # in all steps together; each is written out
+LARGEST = 1e9  # of a number, so that no sum of products runs over
 EDGES = {"zeros": "constant", "repeat": "edge"}  # how the padding is filled: ours, and NumPy's word for it
 
 
@@ -51,11 +54,12 @@ class Step:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    return f"{round(value, 4) + 0.0:.4f}".rstrip("0").rstrip(".").replace("-", "−").replace("inf", "∞")
 
 
 def _factor(value: float) -> str:
-    return f"({_number(value)})" if value < 0 else _number(value)
+    text = _number(value)
+    return f"({text})" if text.startswith("−") else text
 
 
 POOLINGS: dict[str, Callable[[Array], float]] = {
@@ -125,7 +129,7 @@ def work(
                       kernel=kernel.shape[1], picture=picture.shape[0])  # fmt: skip
     sizes = [output_size(n, k, stride, padding, dilation)
              for n, k in zip(picture.shape[1:], kernel.shape[2:], strict=True)]  # fmt: skip
-    _afford(len(kernel), *sizes)
+    _afford([len(kernel), *sizes], kernel.shape[1:])
     padded = np.pad(picture, [(0, 0)] + [(padding, padding)] * axes, mode=EDGES[edges])  # pyright: ignore[reportArgumentType, reportCallIssue]
     return _slide(padded, kernel, sizes, stride, dilation)
 
@@ -154,7 +158,7 @@ def _pool(op: str, picture: Array, size: int, stride: int, padding: int) -> Work
         raise Refused("A pooling's padding is at most half its kernel; this is {padding} px of {kernel} px.",
                       padding=padding, kernel=size)  # fmt: skip
     sizes = [output_size(n, size, stride, padding) for n in picture.shape[1:]]
-    _afford(len(picture), *sizes)
+    _afford([len(picture), *sizes], (size,) * len(sizes))
     # What is padded can never be the largest; for the mean it counts as zero, as in PyTorch.
     fill = -np.inf if op == "max_pool" else 0.0
     padded = np.pad(picture, [(0, 0)] + [(padding, padding)] * len(sizes), constant_values=fill)
@@ -175,7 +179,7 @@ def _transposed(picture: Array, kernel: Array, stride: int, padding: int, dilati
                       kernel=kernel.shape[0], picture=picture.shape[0])  # fmt: skip
     sizes = [transposed_size(n, k, stride, padding, dilation)
              for n, k in zip(picture.shape[1:], kernel.shape[2:], strict=True)]  # fmt: skip
-    _afford(kernel.shape[1], *sizes)
+    _afford([kernel.shape[1], *sizes], (kernel.shape[0], *kernel.shape[2:]))
     spread = np.zeros((len(picture), *((n - 1) * stride + 1 for n in picture.shape[1:])))
     spread[(slice(None), *[slice(None, None, stride)] * len(sizes))] = picture
     around = [dilation * (k - 1) - padding for k in kernel.shape[2:]]
@@ -185,10 +189,13 @@ def _transposed(picture: Array, kernel: Array, stride: int, padding: int, dilati
     return _slide(padded[(slice(None), *cut)], turned, sizes, 1, dilation)
 
 
-def _afford(*sizes: int) -> None:
-    if np.prod(sizes, dtype=float) > MOST_VALUES:
-        raise Refused("That would be {count} steps; please stay below {most}.",
-                      count=int(np.prod(sizes, dtype=float)), most=MOST_VALUES)  # fmt: skip
+def _afford(output: Sequence[int], window: Sequence[int]) -> None:
+    steps = prod(output)
+    if steps > MOST_VALUES:
+        raise Refused("That would be {count} steps; please stay below {most}.", count=steps, most=MOST_VALUES)
+    if steps * prod(window) > MOST_PRODUCTS:
+        raise Refused("That would be {count} products; please stay below {most}.",
+                      count=steps * prod(window), most=MOST_PRODUCTS)  # fmt: skip
 
 
 def array(nested: object, name: str) -> Array:
@@ -199,8 +206,9 @@ def array(nested: object, name: str) -> Array:
     """
     try:
         values = np.array(nested, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Refused("The {name} must be numbers in lists of equal lengths.", name=name) from error
-    if not 1 <= values.size <= MOST_VALUES or not np.isfinite(values).all() or values.ndim > 5:
-        raise Refused("The {name} must be 1 to {most} finite numbers.", name=name, most=MOST_VALUES)
+    if not 1 <= values.size <= MOST_VALUES or values.ndim > 5 or not (abs(values) <= LARGEST).all():
+        raise Refused("The {name} must be 1 to {most} numbers between −{largest} and {largest}.",
+                      name=name, most=MOST_VALUES, largest=f"{LARGEST:,.0f}")  # fmt: skip
     return values

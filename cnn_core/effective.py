@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SHARE = 0.9545  # of the gradient: what two standard deviations hold of a bell, the paper's threshold
-MOST_SIZE = 512  # px; the backward pass keeps every map of every picture of noise
+MOST_SIZE = 512  # px; the backward pass keeps every map
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,19 @@ def measure(network: nn.Module, layer: str, unit: tuple[int, int], size: int, pi
         raise Refused("Measuring keeps every map in memory: choose an input of at most {most} px.", most=MOST_SIZE)
     channels = next(module.in_channels for module in network.modules() if isinstance(module, torch.nn.Conv2d))
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(pictures, channels, size, size, generator=generator, requires_grad=True)
-    maps = _output_of(network, layer, noise)
-    if maps.dim() != 4 or unit[0] >= maps.shape[2] or unit[1] >= maps.shape[3]:
-        raise Refused("{layer} has no unit in row {row}, column {column} of a map.",
-                      layer=layer, row=unit[0], column=unit[1])  # fmt: skip
-    # One random weight per channel: with equal ones, a normalised layer's channels could cancel each other.
-    weights = torch.randn(maps.shape[1], generator=generator)
-    (gradient,) = torch.autograd.grad((maps[:, :, unit[0], unit[1]] @ weights).sum(), noise)
-    strength = gradient.abs().sum(1).mean(0).double().numpy()  # (H, W)
+    weights = None
+    strength = np.zeros((size, size))
+    for _ in range(pictures):  # one at a time: the maps of a single one are many already
+        noise = torch.randn(1, channels, size, size, generator=generator, requires_grad=True)
+        maps = _output_of(network, layer, noise)
+        if maps.dim() != 4 or unit[0] >= maps.shape[2] or unit[1] >= maps.shape[3]:
+            raise Refused("{layer} has no unit in row {row}, column {column} of a map.",
+                          layer=layer, row=unit[0], column=unit[1])  # fmt: skip
+        if weights is None:
+            # One random weight per channel: with equal ones, a normalised layer's channels could cancel each other.
+            weights = torch.randn(maps.shape[1], generator=generator)
+        (gradient,) = torch.autograd.grad(maps[0, :, unit[0], unit[1]] @ weights, noise)
+        strength += gradient[0].abs().sum(0).double().numpy()  # (H, W)
     total = strength.sum()
     return Measured(strength / total if total else strength, _side(strength))
 

@@ -22,7 +22,7 @@ from torchvision import models
 from cnn_core.errors import Refused
 from cnn_core.weights import WEIGHTS
 
-# Name: (module in `cnn_core.models`, class, its arguments). The course's networks, at the course's sizes.
+# Name: (module in `cnn_core.models`, what makes it, its arguments). The course's networks, at the course's sizes.
 COURSE: dict[str, tuple[str, str, dict[str, object]]] = {
     "lenet5": ("lenet", "LeNet5", {}),
     "course_lenet": ("lenet", "LeNet", {}),
@@ -30,15 +30,21 @@ COURSE: dict[str, tuple[str, str, dict[str, object]]] = {
     "course_googlenet": ("googlenet", "GoogLeNet", {}),
     "xai": ("xai", "XAI", {}),
     "deeplab_v3": ("deeplab", "DeepLab", {}),
+    # TF-Slim's, of which receptive fields are published.
+    "alexnet_v2": ("slim", "alexnet_v2", {}),
+    "inception_v2": ("slim", "inception_v2", {}),
+    "mobilenet_v1": ("slim", "mobilenet_v1", {}),
+    "mobilenet_v1_075": ("slim", "mobilenet_v1", {"multiplier": 0.75}),
+    **{f"resnet_v1_{depth}": ("slim", "resnet_v1", {"depth": depth}) for depth in (50, 101, 152, 200)},
 }
 # What papers and tables call networks that torchvision and timm call otherwise.
 ALIASES = {
     "lenet": "lenet5",
     "lenet-5": "lenet5",
-    "mobilenet_v1": "timm/mobilenetv1_100",
     "inception_v4": "timm/inception_v4",
     "inception_resnet_v2": "timm/inception_resnet_v2",
     "resnet_50": "resnet50",
+    "vgg_a": "vgg11",
     "vgg_16": "vgg16",
 }
 # The side of the picture that a network was made for, in px, where it is not 224.
@@ -89,7 +95,8 @@ def resolve(name: str) -> str:
     if bare.partition(".")[0] in _timm():  # "resnet50.a1_in1k" names weights; without them it is "resnet50"
         return f"timm/{bare.partition('.')[0]}"
     known = [*COURSE, *ALIASES, *_weights(), *_torchvision(), *_timm()]
-    near = list(dict.fromkeys(difflib.get_close_matches(bare.lower(), known, 4, 0.5))) or [
+    close = difflib.get_close_matches(bare.lower(), known, 4, 0.5)
+    near = list(dict.fromkeys(ALIASES.get(each, each) for each in close)) or [
         "resnet50",
         "vgg16",
         "lenet5",

@@ -20,6 +20,7 @@ from math import gcd, lcm
 from cnn_core.errors import Refused
 
 MOST_SIZE = 8192  # px of an input; beyond, nothing is learnt that a smaller one does not show
+MOST_TAPS = 2**16  # that the units of a list touch in all; the lists of a few odd factors multiply into the millions
 
 
 # ---------------------------------------------------------------------------------------------------- Output sizes
@@ -179,6 +180,12 @@ def _hull(spans: Iterable[Span | None]) -> Span | None:
     return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
 
 
+def _afford(taps: int) -> None:
+    if taps > MOST_TAPS:
+        raise Refused("Its units see too many different lengths in turn to list them: use factors and strides that "
+                      "have divisors in common.")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Field:
     """What the units of a map see of the picture, along one axis.
@@ -218,15 +225,25 @@ class Field:
         return span and (span[0] + turn * self.advance, span[1] + turn * self.advance)
 
     def through(self, window: Window) -> Field:
-        """The field of the layer that looks at this map through `window`."""
+        """The field of the layer that looks at this map through `window`.
+
+        Raises:
+            Refused: too many of its units see different lengths.
+        """
         turns = len(self.spans) // gcd(len(self.spans), window.advance)
+        _afford(turns * sum(map(len, window.taps)))
         units = range(turns * len(window.taps))
         advance = turns * window.advance * self.advance // len(self.spans)
         return Field(tuple(_hull(map(self.of, window.of(unit))) for unit in units), advance)
 
     def beside(self, other: Field) -> Field:
-        """The field of a sum or concatenation of two maps of the same `jump`."""
+        """The field of a sum or concatenation of two maps of the same `jump`.
+
+        Raises:
+            Refused: too many of its units see different lengths.
+        """
         period = lcm(len(self.spans), len(other.spans))
+        _afford(period)
         spans = tuple(_hull((self.of(unit), other.of(unit))) for unit in range(period))
         return Field(spans, self.advance * period // len(self.spans))
 

@@ -334,6 +334,9 @@ class Recorder(TorchDispatchMode):
         if call.layer is not None:  # the second operation of one layer
             before = self.layers.pop()
             rest = {key: window.get(key) or getattr(before, key) for key in ("kernel", "stride", "padding", "dilation")}
+            if before.kernel and set(before.kernel) == {1} and len(before.padding) == len(rest["padding"]):
+                pairs = zip(before.padding, rest["padding"], strict=True)  # the layer pads by itself, as "SAME" does
+                rest["padding"] = tuple(map(sum, pairs))
             multiply_adds += before.multiply_adds
         parameters = sum(parameter.numel() for parameter in call.module.parameters())
         kind = type(call.module).__name__

@@ -19,6 +19,12 @@ def test_window_products_and_sum_of_a_convolution():
     assert first.written() == "1·1 + 2·0 + 0·2 + 1·(−1) = 0"
 
 
+def test_numbers_are_written_as_one_would_write_them():
+    step = work("conv", np.array([[12345.0, -0.00001]]), np.array([[[1.0, 0.25]]])).steps[0]
+    assert step.written() == "12345·1 + 0·0.25 = 12345"
+    assert work("max_pool", np.ones((1, 2)), size=2, padding=1).steps[0].written() == "(−∞, 1) → 1"
+
+
 def test_a_line_with_repeated_edges_stays_flat_and_with_zeros_sinks_at_both_ends():
     line, kernel = np.ones((1, 5)), np.array([[[0.25, 0.5, 0.25]]])
     assert work("conv", line, kernel, padding=1, edges="repeat").output.tolist() == [[1, 1, 1, 1, 1]]
@@ -78,6 +84,9 @@ def test_results_are_pytorchs(axes, channels, filters, taps, stride, padding, di
         lambda: array([["a"]], "input"),
         lambda: array([[float("inf")]], "input"),
         lambda: array([], "input"),
+        lambda: array([10**400], "input"),
+        lambda: array([1e300], "input"),
+        lambda: work("conv", np.ones((1, 64, 64)), np.ones((1, 1, 45, 90)), padding=40),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(wrong):

@@ -90,83 +90,6 @@ def test_published_chains(layers, size, stride, padding):
     assert (field.size, field.jump, -field.start) == (size, stride, padding)
 
 
-def same(axis, step, kernel, stride=1):
-    """TensorFlow's convolution or pooling with "SAME" padding."""
-    size = axis.steps[step].size
-    before, after = same_padding(size, kernel, stride)
-    return axis.add([step], sliding(kernel, stride, before), output_size(size, kernel, stride, before, 1, False, after))
-
-
-def slim_conv(axis, step, kernel, stride):
-    """TF-Slim's `conv2d_same`: where it strides, it pads alike at every size."""
-    if stride == 1:
-        return same(axis, step, kernel)
-    before = (kernel - 1) // 2
-    after = kernel - 1 - before
-    size = output_size(axis.steps[step].size, kernel, stride, before, 1, False, after)
-    return axis.add([step], sliding(kernel, stride, before), size)
-
-
-def slim_resnet(depth, size, blocks):
-    """TF-Slim's resnet_v1 and v2, up to a block: unlike torchvision's, a block strides in its *last* unit."""
-    units = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}[depth]
-    axis = Axis(size)
-    step = same(axis, slim_conv(axis, 0, 7, 2), 3, 2)
-    for block, count in enumerate(units[:blocks], 1):
-        for unit in range(count):
-            stride = 2 if unit == count - 1 and block < 4 else 1
-            shortcut = axis.add([step], sliding(1, stride), -(-axis.steps[step].size // stride))
-            step = axis.add([shortcut, slim_conv(axis, step, 3, stride)])
-    return axis, step
-
-
-@pytest.mark.parametrize(
-    ("depth", "size", "block", "field", "stride", "padding"),
-    [
-        (50, 224, 1, 35, 8, 15), (50, 224, 2, 99, 16, 47), (50, 224, 3, 291, 32, 143), (50, 224, 4, 483, 32, 239),
-        (50, 321, 1, 35, 8, 17), (50, 321, 2, 99, 16, 49), (50, 321, 3, 291, 32, 145), (50, 321, 4, 483, 32, 241),
-        (101, 224, 3, 835, 32, 415), (101, 224, 4, 1027, 32, 511), (101, 321, 4, 1027, 32, 513),
-        (152, 224, 2, 163, 16, 79), (152, 224, 3, 1315, 32, 655), (152, 224, 4, 1507, 32, 751),
-        (200, 224, 2, 419, 16, 207), (200, 224, 3, 1571, 32, 783), (200, 224, 4, 1763, 32, 879),
-    ],
-)  # fmt: skip
-def test_published_resnets_of_tf_slim(depth, size, block, field, stride, padding):
-    axis, step = slim_resnet(depth, size, block)
-    reach = axis.steps[step].reach
-    assert (reach.field.size, reach.field.jump, -reach.field.start) == (field, stride, padding)
-    assert reach.misaligned == ""
-
-
-def slim_inception_v2(size):
-    """TF-Slim's inception_v2, all "SAME", separable first convolution included: end-points by name."""
-    axis = Axis(size)
-    ends = {"Conv2d_1a_7x7": same(axis, 0, 7, 2)}
-    ends["MaxPool_2a_3x3"] = same(axis, ends["Conv2d_1a_7x7"], 3, 2)
-    ends["Conv2d_2c_3x3"] = same(axis, ends["MaxPool_2a_3x3"], 3)
-    step = ends["MaxPool_3a_3x3"] = same(axis, ends["Conv2d_2c_3x3"], 3, 2)
-    for name in ("3b", "3c", "4a", "4b", "4c", "4d", "4e", "5a", "5b", "5c"):
-        stride = 2 if name in ("4a", "5a") else 1
-        twice = same(axis, same(axis, step, 3), 3, stride)
-        branches = [same(axis, step, 3, stride), twice, same(axis, step, 3, stride)]
-        step = ends[f"Mixed_{name}"] = axis.add([*branches, *([step] if stride == 1 else [])])
-    return axis, ends
-
-
-@pytest.mark.parametrize(
-    ("size", "end", "field", "stride", "padding"),
-    [
-        (224, "Conv2d_1a_7x7", 7, 2, 2), (224, "MaxPool_3a_3x3", 27, 8, 6), (224, "Mixed_3b", 59, 8, 22),
-        (224, "Mixed_4a", 123, 16, 46), (224, "Mixed_4e", 379, 16, 174), (224, "Mixed_5a", 443, 32, 190),
-        (224, "Mixed_5c", 699, 32, 318), (321, "MaxPool_2a_3x3", 11, 4, 5), (321, "Mixed_3c", 91, 8, 45),
-        (321, "Mixed_5c", 699, 32, 349),
-    ],
-)  # fmt: skip
-def test_published_inception_v2_of_tf_slim(size, end, field, stride, padding):
-    axis, ends = slim_inception_v2(size)
-    found = axis.steps[ends[end]].reach.field
-    assert (found.size, found.jump, -found.start) == (field, stride, padding)
-
-
 # ---------------------------------------------------------------------------------------------------- By hand
 
 
@@ -209,6 +132,22 @@ def test_forward_and_back_agree():
         seeing = field.units_at(pixel, 30)
         spans = [field.of(unit) for unit in range(30)]
         assert seeing == [unit for unit, (first, last) in enumerate(spans) if first <= pixel <= last]
+
+
+def test_lists_of_lengths_that_multiply_into_the_millions_are_refused_at_once():
+    field = PIXEL
+    with pytest.raises(Refused, match="too many different lengths"):
+        for up, down in ((511, 510), (509, 508), (503, 502)):
+            field = field.through(resampled(1, up, 1)).through(sliding(1, down))
+    with pytest.raises(Refused, match="too many different lengths"):
+        Field(((0, 0),) * 511, 511).beside(Field(((0, 0),) * 509, 509))
+
+
+def test_same_padding_of_tensorflow():
+    assert same_padding(224, 7, 2) == (2, 3)
+    assert same_padding(321, 7, 2) == (3, 3)
+    assert same_padding(28, 3) == (1, 1)
+    assert same_padding(7, 1, 2) == (0, 0)
 
 
 def test_continuing_is_the_same_as_beginning_anew():
@@ -489,6 +428,32 @@ def test_layers_may_differ_from_axis_to_axis():
     assert chains.follow(chains.read('[{"op": "upsample"}]'), (8,))[0].sizes == (16,)
 
 
+def test_poolings_round_up_or_adapt():
+    pool = {"op": "max_pool", "kernel": 3, "stride": 2}
+    last = chains.follow(chains.read(json.dumps([pool | {"ceil_mode": True}])), 112)[-1]
+    assert last.sizes == (56, 56)  # 55 rounded down: SqueezeNet's first pooling
+    last = chains.follow(chains.read('[{"op": "adaptive_avg_pool", "output_size": [3, 1]}]'), 7)[-1]
+    assert last.sizes == (3, 1)
+    assert [reach.field.spans for reach in last.reaches] == [((0, 2), (2, 4), (4, 6)), ((0, 6),)]
+    assert [reach.pooled for reach in last.reaches] == [False, True]
+
+
+def test_rows_of_a_traced_network_can_be_handed_back():
+    rows = [{"op": "Conv2d", "kernel": 11, "stride": 4, "padding": 2}, {"op": "MaxPool2d", "kernel": 3, "stride": 2},
+            {"op": "ConvTranspose2d", "kernel": 2}, {"op": "AdaptiveAvgPool2d"}]  # fmt: skip
+    found = chains.follow(chains.read(json.dumps(rows)), 224)
+    assert [each.layer.op for each in found] == ["conv", "max_pool", "transposed", "adaptive_avg_pool"]
+    assert [each.sizes[0] for each in found] == [55, 27, 28, 1]
+
+
+def test_list_that_would_take_all_memory_is_refused():
+    stack = [{"op": "upsample", "stride": 511}, {"op": "conv", "kernel": 1, "stride": 510},
+             {"op": "upsample", "stride": 509}, {"op": "conv", "kernel": 1, "stride": 508},
+             {"op": "upsample", "stride": 503}]  # fmt: skip
+    with pytest.raises(Refused, match="too many different lengths"):
+        chains.follow(chains.read(json.dumps(stack)), 1)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -504,6 +469,8 @@ def test_layers_may_differ_from_axis_to_axis():
         ('[{"op": "conv", "kernel": -3}]', "kernel must be"),
         ('[{"op": "conv", "padding": 1.5}]', "padding must be"),
         ('[{"op": "conv", "kernel": true}]', "kernel must be"),
+        ('[{"op": "max_pool", "ceil_mode": 2}]', "ceil_mode must be"),
+        ('[{"op": "adaptive_avg_pool", "output_size": 0}]', "output_size must be"),
         ('[{"op": "conv", "kernel": 99}]', "Layer 1 (conv)"),
         ('[{"op": "conv"}, {"op": "max_pool", "padding": 2}]', "Layer 2 (max_pool)"),
         ('[{"op": "transposed", "stride": 512}, {"op": "transposed", "stride": 512}]', "too many"),

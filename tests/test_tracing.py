@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 import torchvision
+from timm.layers import Conv2dSame
 from torch import nn
 
 from cnn_core import networks
@@ -28,7 +29,7 @@ def last_map(found):
     ("name", "field", "stride"),
     [
         ("alexnet", 195, 32), ("vgg16", 212, 32), ("vgg11", 150, 32), ("resnet50", 427, 32), ("inception_v3", 1311, 32),
-        ("inception_v4", 2071, 32), ("inception_resnet_v2", 3039, 32), ("mobilenet_v1", 315, 32),
+        ("inception_v4", 2071, 32), ("inception_resnet_v2", 3039, 32), ("timm/mobilenetv1_100", 315, 32),
     ],
 )  # fmt: skip
 def test_published_networks(name, field, stride):
@@ -48,6 +49,54 @@ def test_published_networks(name, field, stride):
 def test_published_end_points_of_inception_v3(end, field, stride, padding):
     found = traced("inception_v3").outputs[end].fields[0]
     assert (found.size, found.jump, -found.start) == (field, stride, padding)
+
+
+# google-research/receptive_field, RECEPTIVE_FIELD_TABLE.md: network, side of the picture, end-point, then field, stride,
+# padding and billions of floating-point operations, two per multiply-add; it counts biases and normalisation besides.
+SLIM = [
+    ("alexnet_v2", 224, "conv1", 11, 4, 0, 0.136), ("alexnet_v2", 224, "pool1", 19, 8, 0, 0.136),
+    ("alexnet_v2", 224, "conv2", 51, 8, 16, 0.552), ("alexnet_v2", 224, "conv3", 99, 16, 32, 0.743),
+    ("alexnet_v2", 224, "conv4", 131, 16, 48, 1.125), ("alexnet_v2", 224, "conv5", 163, 16, 64, 1.380),
+    ("alexnet_v2", 224, "pool5", 195, 32, 64, 1.380), ("alexnet_v2", 321, "pool5", 195, 32, 64, 3.036),
+    ("mobilenet_v1", 224, "Conv2d_0", 3, 2, 0, 0.022), ("mobilenet_v1", 224, "Conv2d_6_pointwise", 59, 16, 14, 0.461),
+    ("mobilenet_v1", 224, "Conv2d_12_pointwise", 251, 32, 94, 1.037),
+    ("mobilenet_v1", 224, "Conv2d_13_pointwise", 315, 32, 126, 1.140),
+    ("mobilenet_v1", 321, "Conv2d_5_pointwise", 43, 8, 21, 0.861),
+    ("mobilenet_v1", 321, "Conv2d_13_pointwise", 315, 32, 157, 2.542),
+    ("mobilenet_v1_075", 224, "Conv2d_13_pointwise", 315, 32, 126, 0.653),
+    ("inception_v2", 224, "Conv2d_1a_7x7", 7, 2, 2, 0.069), ("inception_v2", 224, "Conv2d_2c_3x3", 19, 4, 6, 0.791),
+    ("inception_v2", 224, "MaxPool_3a_3x3", 27, 8, 6, 0.792), ("inception_v2", 224, "Mixed_3b", 59, 8, 22, 1.136),
+    ("inception_v2", 224, "Mixed_4a", 123, 16, 46, 1.833), ("inception_v2", 224, "Mixed_4e", 379, 16, 174, 3.120),
+    ("inception_v2", 224, "Mixed_5a", 443, 32, 190, 3.446), ("inception_v2", 224, "Mixed_5c", 699, 32, 318, 3.883),
+    ("inception_v2", 321, "MaxPool_2a_3x3", 11, 4, 5, 0.146), ("inception_v2", 321, "Mixed_3c", 91, 8, 45, 3.268),
+    ("inception_v2", 321, "Mixed_5c", 699, 32, 349, 8.626),
+    ("resnet_v1_50", 224, "block1", 35, 8, 15, 1.325), ("resnet_v1_50", 224, "block2", 99, 16, 47, 2.977),
+    ("resnet_v1_50", 224, "block3", 291, 32, 143, 5.502), ("resnet_v1_50", 224, "block4", 483, 32, 239, 6.967),
+    ("resnet_v1_50", 321, "block1", 35, 8, 17, 2.771), ("resnet_v1_50", 321, "block4", 483, 32, 241, 15.639),
+    ("resnet_v1_101", 224, "block3", 835, 32, 415, 12.930), ("resnet_v1_101", 224, "block4", 1027, 32, 511, 14.395),
+    ("resnet_v1_101", 321, "block4", 1027, 32, 513, 32.351),
+    ("resnet_v1_152", 224, "block2", 163, 16, 79, 4.726), ("resnet_v1_152", 224, "block4", 1507, 32, 751, 21.824),
+    ("resnet_v1_200", 224, "block2", 419, 16, 207, 11.720), ("resnet_v1_200", 224, "block4", 1763, 32, 879, 28.818),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "size"), dict.fromkeys(row[:2] for row in SLIM))
+def test_published_table_of_tf_slim(name, size):
+    found = traced(name, size)
+    for end, field, stride, padding, operations in (row[2:] for row in SLIM if row[:2] == (name, size)):
+        layer = found.outputs[end]
+        assert [(each.size, each.jump, -each.start) for each in layer.fields] == [(field, stride, padding)] * 2, end
+        assert not any(reach.misaligned for reach in layer.reaches)
+        last = max(at for at, each in enumerate(found.layers) if each.name.startswith(end))
+        work = 2 * sum(each.multiply_adds for each in found.layers[: last + 1])
+        assert work / 1e9 == pytest.approx(operations, rel=0.05, abs=0.001), end
+
+
+@pytest.mark.parametrize(("name", "size"), [("mobilenet_v1", 64), ("resnet_v1_50", 65), ("inception_v2", 64)])
+def test_shapes_of_tf_slims_networks_are_pytorchs(name, size):
+    with torch.inference_mode():
+        output = networks.build(name)(torch.rand(1, 3, size, size))
+    assert traced(name, size).layers[-1].shape == tuple(output.shape[1:])
 
 
 RUN = """lenet5 fashion_cnn sketch_net alexnet googlenet densenet121 squeezenet1_1 convnext_tiny mobilenet_v3_small
@@ -153,6 +202,11 @@ def test_gradient_spans_exactly_the_box_of_a_network_with_branches():
         touched = gradient(network, picture, place)
         expected = (*touched.min(0).values.tolist(), *(touched.max(0).values + 1).tolist())
         assert found.box("last", place) == expected
+
+
+def test_a_layer_that_pads_by_itself_says_so():
+    found = trace(nn.Sequential(nn.Conv2d(1, 1, 3, padding="same", dilation=2), Conv2dSame(1, 1, 7, 2)), 321)
+    assert [layer.padding for layer in found.layers] == [(2, 2), (3, 3)]
 
 
 def test_seers_are_the_units_whose_box_holds_the_pixel():
