@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -239,8 +239,8 @@ def _blueprint(name: str) -> Blueprint:
     return Blueprint(build, described.preprocess, described)
 
 
-@torch.inference_mode(mode=False)
 @lru_cache(256)
+@torch.inference_mode(mode=False)
 def _work(name: str) -> Work:
     plan = _blueprint(name)
     return work(zoo.numberless(plan.build), plan.preprocess.shape)
@@ -463,7 +463,7 @@ def _variant(stack: ExitStack, name: str, network: nn.Module, images: Tensor, fo
 
 def compare(
     pictures: Sequence[Image.Image], names: Sequence[str], *, measure: bool = True, folded: bool = False
-) -> Iterator[Progress | Result]:
+) -> Generator[Progress | Result, None, None]:
     """Ask networks about pictures, one network after another; each prepares them its own way.
 
     Args:
@@ -516,7 +516,7 @@ def _failed(name: str, reason: str) -> Result:
 
 def _ask(
     pictures: Sequence[Image.Image], name: str, measure: bool, fold: bool, prepared: dict[Preprocess, Tensor]
-) -> Iterator[Progress | Result]:
+) -> Generator[Progress | Result, None, None]:
     """One network's part of `compare`."""
     yield Progress(name, "loading")
     known = facts(name)
@@ -558,14 +558,17 @@ def _ask(
         yield result
 
 
-def _loaded(stack: ExitStack, name: str) -> Iterator[Progress]:
+def _loaded(stack: ExitStack, name: str) -> Generator[Progress, None, zoo.Network]:
     """The network of a name, in use until the stack closes; says meanwhile how far its download is.
 
     Yields:
         Progress, while it is being loaded in a thread.
 
     Returns:
-        `zoo.Network`.
+        The network.
+
+    Raises:
+        Refused: as `zoo.get`.
     """
     if zoo.key(name) in model_cache.names():
         return stack.enter_context(model_cache.using(name))
@@ -611,7 +614,7 @@ def probabilities(network: nn.Module, images: Tensor) -> Tensor:
 
 def _top(probabilities: Tensor, classes: Sequence[str]) -> tuple[tuple[str, float], ...]:
     best = probabilities.topk(min(TOP, len(classes)))
-    return tuple((classes[place], float(value)) for value, place in zip(*best, strict=True))
+    return tuple((classes[int(place)], float(value)) for value, place in zip(*best, strict=True))
 
 
 # ---------------------------------------------------------------------------------------------------- Reading the rows
@@ -619,27 +622,37 @@ def _top(probabilities: Tensor, classes: Sequence[str]) -> tuple[tuple[str, floa
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Which points no other beats: less of the first value and more of the second is better (Pareto)."""
-    return [
-        not any((x <= left and y >= up) and (x, y) != (left, up) for x, y in points) for left, up in points
-    ]  # fmt: skip
+    return [not any(x <= left and y >= up and (x, y) != (left, up) for x, y in points) for left, up in points]
+
+
+def _peers(results: Sequence[Result]) -> list[Result]:
+    """Those that answered with the same classes: of several such groups the largest, of two equal ones the first."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for each in results:
+        if each.probabilities is not None:
+            groups.setdefault(each.classes, []).append(each)
+    return max(groups.values(), key=len, default=[])
 
 
 def disagreement(results: Sequence[Result]) -> tuple[list[str], NDArray[np.float64]]:
-    """Names of the networks that answered, and (n, n): the share of pictures with another first answer."""
-    answered = [each for each in results if each.predictions]
-    firsts = np.array([[top[0][0] for top in each.predictions] for each in answered])
-    shares = (firsts[:, None] != firsts[None]).mean(-1) if answered else np.zeros((0, 0))
-    return [each.facts.name for each in answered], shares
+    """Which networks answer differently; those with other classes than most are left out.
+
+    Returns:
+        Their n names, and (n, n): the share of pictures of which two say another class first.
+    """
+    peers = _peers(results)
+    firsts = np.array([[top[0][0] for top in each.predictions] for each in peers])
+    shares = (firsts[:, None] != firsts[None]).mean(-1) if peers else np.zeros((0, 0))
+    return [each.facts.name for each in peers], shares
 
 
 def vote(results: Sequence[Result]) -> tuple[tuple[tuple[str, float], ...], ...]:
-    """For each picture the likeliest classes by the average of the networks' probabilities."""
-    answered = [each for each in results if each.probabilities is not None]
-    if not answered:
+    """For each picture the likeliest classes by the average of probabilities, among the networks of `disagreement`."""
+    peers = _peers(results)
+    if not peers:
         return ()
-    same = [each.probabilities for each in answered if each.classes == answered[0].classes]
-    average = torch.stack([each for each in same if each is not None]).mean(0)
-    return tuple(_top(row, answered[0].classes) for row in average)
+    average = torch.stack([each.probabilities for each in peers if each.probabilities is not None]).mean(0)
+    return tuple(_top(row, peers[0].classes) for row in average)
 
 
 KINDS = ("blur", "crop", "turn", "darken", "jpeg")

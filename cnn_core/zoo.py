@@ -162,8 +162,8 @@ def _is_weight(name: str) -> bool:
     if not kind.endswith("_Weights") or not version:
         return False
     with suppress(ValueError, AttributeError, KeyError):
-        get_weight(name)
-        return _architecture_of(name) in _torchvision_networks()
+        known = get_weight(name).meta.get("categories")  # none where the classifier was not trained
+        return bool(known) and _architecture_of(name) in _torchvision_networks()
     return False
 
 
@@ -363,9 +363,8 @@ def _described(repo: str, config: Mapping[str, Any]) -> Description:
         raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason) from error
     if count < 2:
         raise Refused("{name} gives features, no classes: choose a network that classifies pictures.", name=repo)
-    names = said.get("label_names")
-    named = isinstance(names, list) and len(names) == count
-    classes = tuple(map(str, names)) if named and count != 1000 else _class_names(count)
+    names: list[object] = found if isinstance(found := said.get("label_names"), list) else []
+    classes = tuple(map(str, names)) if len(names) == count != 1000 else _class_names(count)
     licence = str(said.get("license") or said.get("licence") or "")[:200]
     return Description(
         partial(_architecture, repo, repo, config), preprocess, classes, SPDX.get(licence.lower(), licence)
@@ -559,7 +558,7 @@ def _photograph(config: Mapping[str, Any]) -> Photograph:
 
 
 def mirror(repo: str, names: Sequence[str] = (), private: bool = False) -> str:
-    """Put torchvision's weights into a model repository on the Hub, each in a folder of its name, where `sources` looks.
+    """Put torchvision's weights into a model repository on the Hub, each in a folder of its name, as `sources` wants.
 
     Args:
         repo: "owner/name", made if need be.
