@@ -435,9 +435,10 @@ def _fetch(name: str, source: Source, most: int) -> Path:
     return source.fetch(name, most) if isinstance(source, HubFile) else source.fetch(name)
 
 
-def too_large(name: str, size: int, most: int = MOST_MEGABYTES) -> Refused:
+def too_large(name: str, size: int) -> Refused:
     """What is said of a network of so many MB."""
-    return Refused("{name} has {size} MB: choose a network of at most {most} MB.", name=name, size=size, most=most)
+    return Refused("{name} has {size} MB: choose a network of at most {most} MB.", name=name, size=size,
+                   most=MOST_MEGABYTES)  # fmt: skip
 
 
 def numberless(build: Callable[[], nn.Module]) -> nn.Module:

@@ -232,10 +232,12 @@ class Handler(BaseHTTPRequestHandler):
         files = self.hub.files(repo)
         if not files:
             return self.error(404, "RepoNotFound")
-        siblings = [{"rfilename": name} for name in files]
+        siblings = [{"rfilename": name, "size": file.stat().st_size} for name, file in files.items()]
         private = repo in self.hub.private
         values = {"_id": "0" * 24, "id": repo, "modelId": repo, "sha": self.hub.commit(repo), "private": private}
-        return self.json({**values, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings})
+        card = files["README.md"].read_text() if "README.md" in files else ""
+        tags = [f"license:{licence}" for licence in re.findall(r"^license: (\S+)$", card, re.MULTILINE)]
+        return self.json({**values, "tags": tags, "downloads": 0, "likes": 0, "siblings": siblings})
 
     def tree(self, repo: str) -> None:
         """The files of a repository, with their sizes."""
