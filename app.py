@@ -6,6 +6,7 @@ What takes seconds to import, PyTorch above all, is imported in the background o
 """
 
 import argparse
+import json
 import logging
 import os
 import threading
@@ -84,6 +85,11 @@ LAUNCH: dict[str, Any] = {
     "quiet": True,
 }
 
+# In the browser itself: a server that is still loading networks would keep the visitor waiting for the right tab.
+OPEN = """() => {
+    const names = %s, named = new URL(location).searchParams.get('tab');
+    return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
+}"""
 # A tab reports that it is selected also while the page loads, which would overwrite the address's own `?tab=`.
 OPENED = "() => { document.documentElement.lang = '%s'; window.convlensOpened = true; }"
 REMEMBER = """() => {
@@ -109,16 +115,10 @@ def build_app(language: str = "en") -> gr.Blocks:
                     gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
                     tab.build()
                 label.select(None, js=REMEMBER % tab.NAME, api_visibility="private")
-        page.load(_open_tab, None, tabs, api_visibility="private", show_progress="hidden").then(
+        page.load(None, None, tabs, js=OPEN % json.dumps([tab.NAME for tab in TABS]), api_visibility="private").then(
             None, js=OPENED % language, api_visibility="private"
         )
     return page
-
-
-def _open_tab(request: gr.Request) -> gr.Tabs:
-    """The tab that the address names, else the first."""
-    named = request.query_params.get("tab")
-    return gr.Tabs(selected=named if named in {tab.NAME for tab in TABS} else TABS[0].NAME)
 
 
 def serve(page: gr.Blocks, **where: Any) -> str:

@@ -82,6 +82,7 @@ def browser():
         assert not os.environ.get("CONVLENS_REQUIRE_BROWSER"), "there is no chromium on the PATH"
         pytest.skip("there is no chromium on the PATH")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=30_000)  # ms; a machine may be busy with other things
     with sync_api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=executable, args=CHROMIUM)
         yield opened

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from urllib.request import Request, urlopen
 
 import benchmark_startup
@@ -144,15 +144,6 @@ def three_tabs(monkeypatch):
     monkeypatch.setattr(app, "TABS", (stand_in("first"), stand_in("second"), stand_in("third")))
 
 
-@pytest.mark.parametrize(
-    ("query", "opened"),
-    [({}, "first"), ({"tab": "second"}, "second"), ({"tab": "nonsense"}, "first"), ({"tab": ""}, "first")],
-)
-def test_address_names_the_tab(three_tabs, query, opened):
-    request = SimpleNamespace(query_params=query)
-    assert app._open_tab(request).selected == opened
-
-
 def test_address_and_open_tab_follow_each_other_in_the_browser(three_tabs, page):
     from playwright.sync_api import expect
 
@@ -169,6 +160,10 @@ def test_address_and_open_tab_follow_each_other_in_the_browser(three_tabs, page)
         page.reload()
         expect(page.get_by_text("This is third.")).to_be_visible()
         assert page.url == f"{address}?tab=third&mark=1"
+        for query in ("", "?tab=", "?tab=nonsense"):
+            page.goto(f"{address}{query}")
+            page.wait_for_function("window.convlensOpened")
+            expect(page.get_by_text("This is first.")).to_be_visible()
     finally:
         served.close(verbose=False)
 
