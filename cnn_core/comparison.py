@@ -382,15 +382,15 @@ def _peak(network: nn.Module, images: Tensor, counted: Work) -> float:
 
 
 @torch.inference_mode(mode=False)
-def folded(network: nn.Module, images: Tensor) -> nn.Module:
+def folded(network: nn.Module, images: Tensor, channels_last: bool = True) -> nn.Module:
     """A copy that answers the same and computes less: batch normalisations folded into the convolutions before them.
 
-    A normalisation follows its convolution if, in a forward pass, it takes that convolution's very output. Weights lie
-    in memory channel by channel ("channels last").
+    A normalisation follows its convolution if, in a forward pass, it takes that convolution's very output.
 
     Args:
         network: in eval mode; left as it is. What is not folded is shared with it.
         images: (N, C, H, W), to find out what follows what, and to check that scores stay within 1e-4.
+        channels_last: whether the numbers of one place lie side by side in memory, as some processors like it better.
 
     Returns:
         The copy, or the network itself if the scores would change.
@@ -419,9 +419,11 @@ def folded(network: nn.Module, images: Tensor) -> nn.Module:
     for normalisation, convolution in pairs.items():
         if calls[normalisation] == calls[convolution] == 1:
             _fold(copied, convolution, normalisation)
-    copied = copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if channels_last:
+        copied = copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = images.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        found = feature_maps.logits(copied, images.contiguous(memory_format=torch.channels_last))
+        found = feature_maps.logits(copied, images)
     if not torch.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):
         logging.getLogger(__name__).warning("Folding changes what %s answers.", type(network).__name__)
         return network
