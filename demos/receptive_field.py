@@ -10,10 +10,12 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from copy import deepcopy
 from fractions import Fraction
 from functools import lru_cache
 from html import escape
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -25,9 +27,10 @@ from gradio.context import Context
 from PIL import Image
 
 import cnn_core
+from cnn_core.chains import MOST_LAYERS
 from cnn_core.errors import Refused
-from cnn_core.receptive_field import MOST_SIZE, Reach
-from demos._parts import shown, table
+from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
+from demos._parts import Table, shown, table
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -44,9 +47,12 @@ COLUMNS = ["layer", "op", "kernel", "stride", "padding", "dilation", "output", "
 OFFERED = [
     "lenet5", "alexnet", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "resnet101", "resnet152",
     "densenet121", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0",
-    "convnext_tiny", "xai", "deeplab_v3", "fashion_cnn", "sketch_net",
+    "convnext_tiny", "xai", "deeplab_v3", "fashion_cnn", "sketch_net", "alexnet_v2", "inception_v2", "resnet_v1_50",
+    "resnet_v1_101",
 ]  # fmt: skip
+MOST_SQUARES = 441  # of an input, a kernel or an output that the page works out, e.g. 21×21
 MOST_MEASURED = 100_000_000  # parameters of a network that is built with all its numbers
+MOST_MAPS = 2**30  # bytes of the maps that a measurement keeps for its way back
 
 # AlexNet as torchvision has it, so that the page opens with a worked example and without PyTorch. A test compares.
 ALEXNET = [
@@ -221,9 +227,16 @@ def whole_setting(name: str, value: Any) -> int:
 # ---------------------------------------------------------------------------------------------------- For the page
 
 
-def described(cells: list[Any], reaches: Sequence[Reach], units: Sequence[int], moves: bool) -> dict[str, Any]:
-    """A layer as the page needs it: the row's cells, and what its units see."""
+Before = tuple[int, Field]  # units of a layer's input along an axis, and what they see
+
+
+def described(
+    cells: list[Any], reaches: Sequence[Reach], units: Sequence[int], moves: bool, before: Sequence[Before]
+) -> dict[str, Any]:
+    """A layer as the page needs it: the row's cells, what its units see, and what it is computed from."""
+    fields = [(size, field.size, field.jump, field.start) for size, field in before if len(field.spans) == 1]
     return {
+        "before": [list(map(plain, each)) for each in fields] if len(fields) == len(reaches) else None,
         **dict(zip(COLUMNS, cells, strict=True)),
         "units": list(units),
         "fields": [{"spans": reach.field.spans, "advance": reach.field.advance} for reach in reaches],
@@ -243,39 +256,50 @@ def view(architecture: str, size: float | None) -> dict[str, Any]:
             raise Refused("The page shows networks for pictures; the endpoint lists others too.")
     except Refused as refused:
         return {"refused": t(refused.sentence).format(**refused.values)}
-    layers = [
-        described(row(layer), layer.reaches, found.units(layer), layer.moves or layer.op in ("add", "cat"))
-        for layer in found.layers
-    ]
+    layers = []
+    for layer in found.layers:
+        moves = layer.moves or layer.op in ("add", "cat")
+        layers.append(described(row(layer), layer.reaches, found.units(layer), moves, inputs(found, layer)))
     return {
         "name": name,
         "size": [side, side],
         "note": remark(found),
-        "trained": name in cnn_core.weights.WEIGHTS,
+        "trained": name not in cnn_core.networks.COURSE,
         "layers": layers,
     }
+
+
+def inputs(found: Trace, layer: Layer) -> list[Before]:
+    """What a traced layer looks at, per axis; nothing where that is several maps."""
+    steps = [axis.steps[step] for axis, step in zip(found.axes, layer.steps, strict=True)]
+    given = [axis.steps[step.inputs[0]] for axis, step in zip(found.axes, steps, strict=True) if len(step.inputs) == 1]
+    return [(step.size, step.reach.field) for step in given]
 
 
 def opening() -> dict[str, Any]:
     """The worked example that the page opens with: AlexNet at 224 px, by integer arithmetic alone."""
     layers = cnn_core.chains.read(json.dumps([entry for *_, entry in ALEXNET]))
+    followed = cnn_core.chains.follow(layers, 224)
+    before = [[(224, PIXEL)] * 2] + [
+        [(size, reach.field) for size, reach in zip(each.sizes, each.reaches, strict=True)] for each in followed
+    ]
     return {
         "name": "alexnet",
         "size": [224, 224],
         "note": "",
-        "trained": False,
+        "trained": True,
         "layers": [
-            example_row(*named, each) for named, each in zip(ALEXNET, cnn_core.chains.follow(layers, 224), strict=True)
+            example_row(*named, each, given) for named, each, given in zip(ALEXNET, followed, before[:-1], strict=True)
         ],
     }
 
 
-def example_row(name: str, kind: str, entry: dict[str, Any], each: Followed) -> dict[str, Any]:
+def example_row(name: str, kind: str, entry: dict[str, Any], each: Followed, before: list[Before]) -> dict[str, Any]:
     """A layer of the worked example."""
     channels = entry.get("channels") or {"features.2": 64, "features.5": 192, "features.12": 256}[name]
     window = [figure(getattr(each.layer, column)) for column in COLUMNS[2:6]]
     cells = [name, kind, *window, "×".join(map(str, (channels, *each.sizes))), *seen(each.reaches)]
-    return described(cells, each.reaches, each.sizes, True)
+    return described(cells, each.reaches, each.sizes, True, before)
 
 
 _measuring = Lock()  # a measurement hooks a network that the next one may use too
@@ -283,21 +307,34 @@ _measuring = Lock()  # a measurement hooks a network that the next one may use t
 
 @lru_cache(maxsize=2)
 def with_numbers(name: str, trained: bool) -> Any:
-    """A network with random or trained parameters, for measuring only."""
-    if trained:
-        return cnn_core.weights.load(name)
+    """A network with random or trained parameters, for measuring only: others are never given one that we hook."""
     import torch
 
     size = sum(each.numel() for each in cnn_core.networks.build(name, numberless=True).parameters())
     if size > MOST_MEASURED:
         raise Refused("{name} has {millions:.0f} million parameters, too many to measure here.",
                       name=name, millions=size / 1e6)  # fmt: skip
+    if trained:
+        known = name in cnn_core.weights.WEIGHTS
+        return cnn_core.weights.load(name) if known else deepcopy(cnn_core.zoo.get(name).module)
     torch.manual_seed(0)
     return cnn_core.networks.build(name)
 
 
 def measure(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
-    """The measured field of the unit that the page asks for, as a picture to lay over its own."""
+    """The measured field of the unit that the page asks for, or the sentence that refuses it."""
+    try:
+        return measured(architecture, size, asked)
+    except Refused as refused:
+        return {"unmeasured": t(refused.sentence).format(**refused.values)}
+
+
+def measured(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
+    """The measured field of a unit as a picture to lay over the page's own.
+
+    Raises:
+        Refused: there is no such layer or unit, its weights are out of reach, or it takes too much memory.
+    """
     question = asked.get("ask") if isinstance(asked, dict) else None
     try:
         layer, place = str(question["layer"]), tuple(int(each) for each in question["unit"])  # pyright: ignore[reportOptionalSubscript]
@@ -311,9 +348,14 @@ def measure(architecture: str, size: float | None, asked: Any) -> dict[str, Any]
         0 <= each < units for each, units in zip(place, found.units(known), strict=True)
     ):  # fmt: skip
         raise Refused("{layer} cannot be measured: choose a layer of the network with a map.", layer=layer)
+    last = max((at for at, each in enumerate(found.layers) if each.name.startswith(layer)), default=0)
+    bytes_kept = 4 * sum(prod(each.shape) for each in found.layers[: last + 1])
+    if bytes_kept > MOST_MAPS:
+        raise Refused("The maps up to {layer} take {size:,.0f} MB, too much to measure here: choose a smaller input or "
+                      "an earlier layer.", layer=layer, size=bytes_kept / 1e6)  # fmt: skip
     with _measuring:
-        measured = cnn_core.effective.measure(with_numbers(name, trained), layer, (place[0], place[1]), side)
-    return {"heat": {"source": heat(measured.strength), "side": measured.side,
+        blot = cnn_core.effective.measure(with_numbers(name, trained), layer, (place[0], place[1]), side)
+    return {"heat": {"source": heat(blot.strength), "side": blot.side,
                      "share": f"{cnn_core.effective.SHARE:.1%}"}}  # fmt: skip
 
 
@@ -371,29 +413,29 @@ def presets() -> dict[str, dict[str, Any]]:
     """What the page can work out step by step: the course's examples, and one of each other kind."""
     ones = [[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 1], [0, 0]]]
     return {
-        "grey": {"title": t("One channel, one filter (6×6, 3×3)"), "op": "conv", "input": [SIX], "kernel": [[X]],
-                 "about": t("1×6×6 by a filter of 3×3 gives 1×4×4: (6 − 3)/1 + 1 = 4. Nine products, one sum each.")},
-        "colour": {"title": t("Colour: three channels, one filter"), "op": "conv", "input": COLOUR, "kernel": [ones],
-                   "about": t("A filter has one kernel per channel, 3×2×2, and all products go into one sum: 3×4×4 "
-                              "gives 1×3×3. This is what a 2-D convolution over an input with depth is.")},
+        "grey": {"title": t("2-D: one channel, one filter"), "op": "conv", "input": [SIX], "kernel": [[X]],
+                 "about": t("The window moves over the picture; in each place nine products make one sum.")},
+        "colour": {"title": t("2-D over 3-D input: colour"), "op": "conv", "input": COLOUR, "kernel": [ones],
+                   "about": t("A filter is as deep as its input, one kernel per channel. It moves in two directions "
+                              "only, and all its products go into one sum: one filter gives one map.")},
         "filters": {"title": t("Several filters"), "op": "conv", "input": [SIX], "kernel": [[X], [EDGE]],
-                    "about": t("Each filter makes a map of its own: 1×6×6 by two filters gives 2×4×4.")},
+                    "about": t("Each filter makes a map of its own.")},
         "point": {"title": t("1×1 convolution"), "op": "conv", "input": COLOUR, "kernel": [[[[1]], [[-1]], [[2]]]],
-                  "about": t("A 1×1 filter mixes the channels of a pixel and sees no neighbour: 3×4×4 gives 1×4×4.")},
+                  "about": t("A 1×1 filter mixes the channels of a pixel and sees no neighbour.")},
         "max": {"title": t("Max pooling (2×2)"), "op": "max_pool", "input": [FOUR], "size": 2, "stride": 2,
-                "about": t("The largest of each window: 3, 12, 3, 4. Nothing is learnt.")},
+                "about": t("The largest number of each window. Nothing is learnt.")},
         "average": {"title": t("Average pooling (2×2)"), "op": "avg_pool", "input": [FOUR], "size": 2, "stride": 2,
-                    "about": t("The mean of each window: 0, 3, 0, 3.")},
+                    "about": t("The mean of each window. Nothing is learnt.")},
         "padded": {"title": t("Padding keeps the size"), "op": "conv", "input": [SIX], "kernel": [[X]], "padding": 1,
-                   "about": t("One ring of zeros: (6 − 3 + 2·1)/1 + 1 = 6.")},
+                   "about": t("A ring of zeros around the picture (shaded) gives its rim neighbours too.")},
         "strided": {"title": t("Stride 2"), "op": "conv", "input": [SIX], "kernel": [[X]], "padding": 1, "stride": 2,
-                    "about": t("Every other place only: ⌊(6 − 3 + 2·1)/2⌋ + 1 = 3.")},
+                    "about": t("The window leaves every other place out.")},
         "dilated": {"title": t("Dilation 2 (atrous)"), "op": "conv", "input": [SIX], "kernel": [[X]], "dilation": 2,
-                    "about": t("The same nine weights, two pixels apart: the window is 3 + 2·1 = 5 px wide.")},
+                    "about": t("The same nine weights, two pixels apart, as if zeros stood between them.")},
         "transposed": {"title": t("Transposed convolution"), "op": "transposed", "input": [[[1, 2], [3, 4]]],
                        "stride": 2, "kernel": [[[[1, 0, 1], [0, 1, 0], [1, 0, 2]]]],
                        "about": t("Zeros are inserted between the values and padded around them; then the kernel, "
-                                  "turned about, slides over it: (2 − 1)·2 + 3 = 5.")},
+                                  "turned about, slides over it in steps of 1.")},
         "line": {"title": t("1-D, zeros at the edges"), "op": "conv", "input": [[1, 1, 1, 1, 1]], "padding": 1,
                  "kernel": [[[0.25, 0.5, 0.25]]],
                  "about": t("With zeros beyond the edges both ends sink to 0.75; with repeated edges all are 1.")},
@@ -402,7 +444,7 @@ def presets() -> dict[str, dict[str, Any]]:
                         "about": t("The course's answer, 1, 1, 1, 1, 1, holds with repeated edges; with zeros both "
                                    "ends are 0.75.")},
         "solid": {"title": t("3-D"), "op": "conv", "input": [CUBE], "kernel": [[[[[1, 0], [0, 1]], [[0, 1], [1, 0]]]]],
-                  "about": t("The window moves through depth too: 1×3×4×4 by a filter of 2×2×2 gives 1×2×3×3.")},
+                  "about": t("The window moves in three directions, through the depth too.")},
     }  # fmt: skip
 
 
@@ -446,8 +488,16 @@ class Part(gr.HTML):
 
 
 PARTS = ("network", "own", "atrous", "steps")
+# A part reports that it is selected also while the page loads, and on a busy machine long after; only what the visitor
+# has touched is written into the address.
+OPEN = """() => {
+    const touched = () => { window.convlensTouched = true; };
+    for (const touch of ['pointerdown', 'keydown']) addEventListener(touch, touched, true);
+    const names = %s, named = new URL(location).searchParams.get('part');
+    return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
+}"""
 REMEMBER = """() => {
-    if (!window.convlensOpened) return;
+    if (!window.convlensTouched) return;
     const address = new URL(location);
     address.searchParams.set('part', '%s');
     history.replaceState(null, '', address);
@@ -455,27 +505,28 @@ REMEMBER = """() => {
 
 
 def restore(request: gr.Request) -> list[Any]:
-    """What the address names: the open part, network, input size, layer and unit. Nothing in it is trusted."""
+    """What the address names: network, input size, layer and unit. Nothing in it is trusted."""
     asked = dict(request.query_params) if request else {}
-    part = gr.Tabs(selected=asked["part"]) if asked.get("part") in PARTS else gr.skip()
     if "network" not in asked:
-        return [part, gr.skip(), gr.skip(), gr.skip()]
-    side = int(asked["size"]) if asked.get("size", "").isdecimal() and len(asked["size"]) < 6 else None
+        return [gr.skip(), gr.skip(), gr.skip()]
     try:
         name = cnn_core.networks.resolve(asked["network"])
-        value = view(name, side or cnn_core.networks.size_of(name))
+        said = asked.get("size", str(cnn_core.networks.size_of(name)))
+        side = whole(int(said) if said.isdecimal() and len(said) < 6 else None)
     except Refused as refused:
-        return [part, gr.skip(), gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}]
+        return [gr.skip(), gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}]
+    value = view(name, side)
     place = asked.get("unit", "").split(".")
     unit = (
         [int(each) for each in place] if len(place) == 2 and all(p.isdecimal() and len(p) < 6 for p in place) else None
     )
-    return [
-        part,
-        name,
-        side or cnn_core.networks.size_of(name),
-        value | {"asked": {"layer": asked.get("layer"), "unit": unit}},
-    ]
+    return [name, side, value | {"asked": {"layer": asked.get("layer"), "unit": unit}}]
+
+
+LETTERS = t(
+    "W units in, O units out; k kernel, r dilation, F = k + (k − 1)(r − 1) the effective kernel; S stride, P padding, "
+    "A output padding. R receptive field, J jump, B start, in px; with ₀ those of the layer's input."
+)
 
 
 def build() -> None:
@@ -492,7 +543,9 @@ def build() -> None:
             build_steps()
     for name, tab in zip(PARTS, (first, second, third, fourth), strict=True):
         tab.select(None, js=REMEMBER % name, api_visibility="private")
-    Context.root_block.load(restore, None, [parts, network, size, panel], **quiet)  # pyright: ignore[reportOptionalMemberAccess]
+    page = Context.root_block
+    page.load(None, None, parts, js=OPEN % json.dumps(PARTS), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
+    page.load(restore, None, [network, size, panel], **quiet)  # pyright: ignore[reportOptionalMemberAccess]
     build_endpoints()
 
 
@@ -530,7 +583,7 @@ def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, Part]:
 
     network.input(natural, network, [size, panel], trigger_mode="always_last", **quiet)
     size.input(view, [network, size], panel, trigger_mode="always_last", **quiet)
-    panel.submit(shown(measure), [network, size, panel], panel, **quiet)
+    panel.submit(measure, [network, size, panel], panel, **quiet)
     return network, size, panel
 
 
@@ -555,7 +608,7 @@ def words_of_network() -> dict[str, str]:
         "growth": t("Growth over depth (px)"),
         "rim": t("the picture, {size} px"),
         "depth": t("layers, first to last"),
-        "every": t("every layer, also those that see no further"),
+        "allLayers": t("every layer, also those that see no further"),
         "sees": t("This unit sees {height}×{width} px: rows {top} to {bottom}, columns {left} to {right}."),
         "seesCut": t(
             "This unit sees {height}×{width} px, rows {top} to {bottom}, columns {left} to {right}; what lies "
@@ -569,6 +622,11 @@ def words_of_network() -> dict[str, str]:
             "click a pixel of the picture."
         ),
         "seers": t("{count} of {total} units look at pixel {row}, {column} (orange)."),
+        "plan": t("To scale: the picture (grey), and the whole field of the unit"),
+        "noLayer": t("This network has no layer called {layer}; the last one is shown."),
+        "noFormula": t("This layer has no window of its own."),
+        "letters": LETTERS,
+        "tooLarge": "", "nothingLeft": "", "extra": "", "tooVaried": "",
         "noPicture": t("That file cannot be read as a picture."),
         "layer": t("Layer"),
         "op": t("Operation"),
@@ -602,8 +660,7 @@ def build_own() -> None:
         "stride": t("Stride"),
         "padding": t("Padding"),
         "dilation": t("Dilation"),
-        "extra": t("Output padding"),
-        "extraHead": t("Out. pad."),
+        "extraHead": t("More"),
         "channels": t("Channels"),
         "groups": t("Groups"),
         "output": t("Output"),
@@ -615,27 +672,46 @@ def build_own() -> None:
         "transposed": t("transposed"),
         "max_pool": t("max pooling"),
         "avg_pool": t("average pooling"),
+        "adaptive_max_pool": t("adaptive max pooling"),
+        "adaptive_avg_pool": t("adaptive average pooling"),
         "upsample": t("upsampling"),
+        "output_padding": t("output padding"),
+        "output_size": t("output size"),
+        "ceil_mode": t("round up"),
+        "hint": t("One number is for both axes; 1×7 is one row high and seven columns wide."),
+        "letters": LETTERS,
+        "rows": t("Rows"),
+        "columns": t("Columns"),
+        "asJson": t("The layers as JSON, to copy, paste or edit"),
         "opOf": t("Operation of layer {number}"),
         "of": t("{name} of layer {number}"),
         "up": t("Move layer {number} up"),
         "down": t("Move layer {number} down"),
         "remove": t("Remove layer {number}"),
-        "nest": t("What the middle unit of each layer sees, one square in the other"),
+        "nest": t("What the middle unit of each layer sees, one box in the other"),
         "summary": t(
-            "{channels} maps of {units}×{units} units come out. Each unit sees {seen} px, {share} % of the "
-            "picture's side, and the next one {jump} px further on."
+            "{channels} maps of {units} units come out. Each unit sees {seen} px, {share} % of the picture's side, and "
+            "the next one {jump} px further on."
         ),
         "layer": t("Layer {number}"),
         "number": t("{name} must be a whole number from {least} to {most}."),
-        "size": t("Choose an input of 1 to 8192 px, a whole number."),
+        "numbers": t("{name} must be a whole number from {least} to {most}, or two such as 1×7."),
+        "size": t("Choose an input of 1 to 8192 px, a whole number, or two such as 64×48."),
         "tooLarge": t("a window of {reach} px does not fit into {padded} px, the padded input."),
         "tooMany": t("the map would have more than 8192 units along a side."),
+        "tooVaried": t("its units see too many different lengths in turn to list them."),
         "nothingLeft": t("the padding leaves nothing of the output."),
+        "extra": t("the output padding must be smaller than the stride or the dilation."),
         "poolPadding": t("a pooling's padding is at most half its kernel."),
         "groupsWrong": t("{into} channels in and {channels} out cannot be shared among {groups} groups."),
+        "tooManyLayers": t("Please list at most {most} layers; these are {count}."),
+        "unreadable": t("The layers in the address cannot be read; here is an example instead."),
+        "notJson": t("The layers are not JSON."),
+        "notList": t("The layers must be a list that is not empty."),
+        "noOp": t("Layer {number} needs an op, one of {known}."),
+        "noKey": t("Layer {number} has {key}, which does not belong to it."),
     }  # fmt: skip
-    Part("stack", words, most=40)
+    Part("stack", words, most=MOST_LAYERS)
 
 
 def build_atrous(tab: gr.Tab, quiet: dict[str, Any]) -> None:
@@ -656,7 +732,7 @@ def build_atrous(tab: gr.Tab, quiet: dict[str, Any]) -> None:
         "first": t("Rates"),
         "second": t("Rates, to compare"),
         "ratesWrong": t("One to eight rates from 1 to 24, with commas, please."),
-        "coverage": t("Rates {rates}: {side}×{side} px, of which {share} % are used, the middle one {largest} times."),
+        "coverage": t("Rates {rates}: {side}×{side} px, of which {share} % are used, the most used {largest} times."),
         "asppHead": t("ASPP: several rates at once"),
         "asppText": t(
             "DeepLab looks at the same map through a 1×1 kernel and through 3×3 kernels at rates 6 (blue), 12 "
@@ -664,7 +740,7 @@ def build_atrous(tab: gr.Tab, quiet: dict[str, Any]) -> None:
             " al., 2017). Choose deeplab_v3 in the first part to see it in numbers."
         ),
         "asppLabel": t("Taps of 3×3 kernels at rates 6, 12 and 18, and the middle"),
-        "tooLarge": "", "nothingLeft": "", "extra": "",
+        "tooLarge": "", "nothingLeft": "", "extra": "", "tooVaried": "",
     }  # fmt: skip
     Part("atrous", words)
     gr.Markdown(
@@ -682,36 +758,69 @@ def build_steps() -> None:
     """The part that works convolutions out."""
     words = {
         "example": t("Example"),
+        "operation": t("Operation"),
+        "conv": t("convolution"),
+        "transposed": t("transposed"),
+        "max_pool": t("max pooling"),
+        "avg_pool": t("average pooling"),
+        "window": t("Window"),
         "stride": t("Stride"),
         "padding": t("Padding"),
         "dilation": t("Dilation"),
         "edges": t("Edges"),
         "zeros": t("zeros"),
         "repeat": t("repeated"),
+        "ownNumbers": t("Your own numbers"),
+        "ownHint": t(
+            "A row of numbers per line, with an empty line between channels; for the filters, the channels of the "
+            "first, then those of the next. One line alone is 1-D; nested lists, as the endpoint takes them, can be "
+            "3-D."
+        ),
+        "letters": LETTERS,
+        "channel": t("channel {channel}"),
         "play": t("Play"),
         "pause": t("Pause"),
         "back": t("One step back"),
         "on": t("One step on"),
         "step": t("Step"),
         "input": t("Input"),
+        "filters": t("Filters"),
+        "inserted": t("Zeros inserted"),
+        "padded": t("Padded"),
+        "turned": t("turned about"),
+        "spread": t("zeros between its taps"),
         "output": t("Output"),
         "filterOne": t("Filter"),
         "filter": t("Filter {filter}"),
         "slice": t("depth {z}"),
         "largest": t("largest of"),
         "mean": t("mean of"),
+        "shapesOne": t("{input} by one filter of {kernel} gives {output}: {steps} sums of {each} products."),
+        "shapesMany": t("{input} by {filters} filters of {kernel} gives {output}: {steps} sums of {each} products."),
+        "shapesPooled": t("{input} by a window of {kernel} gives {output}: {steps} windows of {each} numbers."),
         "numbers": t("Stride and dilation go from 1 to 4, padding from 0 to 4."),
+        "windowWrong": t("The window goes from 1 to 8."),
+        "notJson": t("{name}: this is not JSON."),
+        "notNumbers": t("{name}: please write numbers up to a million, as many in each row and in each channel."),
+        "tooManyNumbers": t("{name}: please stay at {most} numbers or below."),
+        "tooManySquares": t("The output would have {squares} squares; please stay at {most} or below."),
+        "axes": t("{name}: channels and one to three axes are needed."),
+        "kernelAxes": t("The filters need as many axes as the input."),
+        "channelsDiffer": t("The filters have {kernel} channels and the input {picture}: they must be equal."),
+        "perChannel": t(
+            "These are {blocks} blocks of weights, which is no multiple of the input's {channels} channels."
+        ),
         "tooLarge": t("A window of {reach} px does not fit into {padded} px, the padded input."),
         "nothingLeft": t("The padding leaves nothing of the output."),
-        "extra": "",
+        "extra": "", "tooVaried": "",
         "poolPadding": t("A pooling's padding is at most half its kernel."),
-    }
-    Part("steps", words, presets=presets())
+    }  # fmt: skip
+    Part("steps", words, presets=presets(), most=MOST_SQUARES)
 
 
 def build_endpoints() -> None:
     """What is computed, as endpoints for programs; the page itself does not use them."""
-    frame = gr.Dataframe(visible=False, label="layers")
+    frame = Table(visible=False, label="layers")
     said = gr.Textbox(visible=False, label="remark")
     size = gr.Number(224, precision=0, visible=False, label="Input size (px)")
     architecture = gr.Textbox("resnet50", visible=False, label="Architecture")

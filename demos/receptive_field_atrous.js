@@ -51,18 +51,20 @@ function coverage(figure) {
   const line = counts(rates);
   const side = line.length;
   const largest = Math.max(...line) ** 2;
-  Object.assign(canvas, { width: side, height: side });
+  const square = Math.max(1, Math.floor(680 / side)); // px of the drawing per pixel of the map
+  Object.assign(canvas, { width: side * square, height: side * square });
   const ink = canvas.getContext('2d');
-  const image = ink.createImageData(side, side);
-  for (let row = 0; row < side; row++) {
-    for (let column = 0; column < side; column++) {
-      const count = line[row] * line[column];
-      const depth = count ? 0.25 + 0.75 * (count / largest) : 0;
-      const at = 4 * (row * side + column);
-      image.data.set([255 - depth * 255, 255 - depth * 141, 255 - depth * 77, 255], at);
-    }
-  }
-  ink.putImageData(image, 0, 0);
+  Object.assign(ink, { font: `${square * 0.42}px sans-serif`, textAlign: 'center', textBaseline: 'middle' });
+  range(side * side, (at) => {
+    const [row, column] = [Math.floor(at / side), at % side];
+    const count = line[row] * line[column];
+    const depth = count ? 0.25 + 0.75 * (count / largest) : 0;
+    ink.fillStyle = `rgb(${255 - depth * 255}, ${255 - depth * 141}, ${255 - depth * 77})`;
+    ink.fillRect(column * square, row * square, square, square);
+    if (square < 20) return;
+    ink.fillStyle = depth > 0.9 ? '#fff' : '#1c1917';
+    ink.fillText(count, (column + 0.5) * square, (row + 0.55) * square);
+  });
   const used = line.filter(Boolean).length;
   caption.textContent = say(words.coverage, { rates: rates.join(', '), side, share: Math.round((100 * used * used) / (side * side)), largest });
   canvas.setAttribute('aria-label', caption.textContent);

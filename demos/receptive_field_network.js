@@ -60,6 +60,19 @@ function seesOf([row, column]) {
 
 const within = (value, size) => Math.min(Math.max(value, 0), size);
 
+// Picture and box to scale, where the box reaches over the rim: there it is padding that the unit sees.
+function plan(spans) {
+  const [height, width] = net.size;
+  const cut = spans && (spans[0][0] < 0 || spans[1][0] < 0 || spans[0][1] >= height || spans[1][1] >= width);
+  field('plan').hidden = !cut;
+  if (!cut) return;
+  const [[top, bottom], [left, right]] = spans;
+  const [x, y] = [Math.min(0, left), Math.min(0, top)];
+  const [w, h] = [Math.max(width, right + 1) - x, Math.max(height, bottom + 1) - y];
+  field('plan').innerHTML = `<svg viewBox="${x - w / 40} ${y - h / 40} ${w * 1.05} ${h * 1.05}" role="img" aria-label="${words.plan}"><title>${words.plan}</title>
+    <rect class="ground" width="${width}" height="${height}"/><rect class="frame" x="${left}" y="${top}" width="${right - left + 1}" height="${bottom - top + 1}"/></svg>`;
+}
+
 function overlay() {
   const [height, width] = net.size;
   const svg = field('over');
@@ -76,6 +89,7 @@ function overlay() {
       height: bottom - top + 1, width: right - left + 1, top, left, bottom, right });
     if (chosen.everything && !chosen.pooled) field('sees').textContent += ` ${words.everything}`;
   } else field('sees').textContent = words.seesNothing;
+  plan(chosen.pooled ? null : spans);
   if (pixel) marks += `<path class="pixel" d="M${pixel[1] + 0.5} 0V${height}M0 ${pixel[0] + 0.5}H${width}"/>`;
   svg.innerHTML = marks;
 }
@@ -88,7 +102,7 @@ function atlas() {
   ink.fillRect(0, 0, columns, rows);
   if (columns <= 64 && rows <= 64) {
     ink.fillStyle = getComputedStyle(map).getPropertyValue('--other');
-    range(rows * columns, (at) => (at + Math.floor(at / columns)) % 2 && ink.fillRect(at % columns, Math.floor(at / columns), 1, 1));
+    range(rows * columns, (at) => ((at % columns) + Math.floor(at / columns)) % 2 && ink.fillRect(at % columns, Math.floor(at / columns), 1, 1));
   }
   let count = 0;
   if (pixel) {
@@ -105,6 +119,27 @@ function atlas() {
   field('unit').textContent = pixel
     ? say(words.seers, { count: count.toLocaleString(), total: (rows * columns).toLocaleString(), row: pixel[0], column: pixel[1] })
     : say(words.unitOf, { rows, columns, row: unit[0], column: unit[1], jump: chosen.jump });
+}
+
+// How the layer's output and field come about; nothing where no formula of the course says it.
+function formulas() {
+  const kind = /transpose/i.test(chosen.op) ? 'transposed' : /adaptive/i.test(chosen.op) ? 'adaptive' : 'conv';
+  const perAxis = (chosen.kernel === '' ? [] : chosen.before ?? []).map(([size, ...before], axis) => {
+    const at = (name) => Number(String(chosen[name]).split('×')[axis] ?? chosen[name]);
+    const numbers = { kernel: at('kernel'), stride: at('stride'), padding: at('padding'), dilation: at('dilation') };
+    const units = chosen.units[axis];
+    const exact = (size + 2 * numbers.padding - effective(numbers.kernel, numbers.dilation)) / numbers.stride;
+    const full = (size - 1) * numbers.stride - 2 * numbers.padding + effective(numbers.kernel, numbers.dilation);
+    if (kind === 'transposed') return units >= full ? sizeFormula(kind, size, { ...numbers, extra: units - full }, units) : '';
+    if (kind === 'adaptive') return sizeFormula(kind, size, numbers, units);
+    const ceil = Math.floor(exact) + 1 !== units;
+    if (ceil && Math.ceil(exact) + 1 !== units) return '';
+    const grown = before[0] + (effective(numbers.kernel, numbers.dilation) - 1) * before[1];
+    return sizeFormula(kind, size, { ...numbers, ceil }, units) + (grown === lengthOf(chosen.fields[axis]) ? fieldFormula(kind, before, numbers) : '');
+  });
+  field('which').textContent = `${chosen.layer}: ${chosen.op}`;
+  const found = perAxis[0] === perAxis[1] ? perAxis.slice(0, 1) : perAxis;
+  field('formulas').innerHTML = found.some(Boolean) ? found.map((each) => `<div>${each}</div>`).join('') : `<p>${words.noFormula}</p>`;
 }
 
 function growth() {
@@ -126,7 +161,7 @@ function growth() {
 }
 
 function table() {
-  const every = field('every').checked;
+  const every = field('all-layers').checked;
   root.querySelector('thead').innerHTML = `<tr>${HEADS.map((head) => `<th scope="col">${words[head]}</th>`).join('')}</tr>`;
   root.querySelector('tbody').replaceChildren(
     ...net.layers.filter((layer) => every || layer.moves || layer === chosen).map((layer) => {
@@ -159,6 +194,7 @@ function pick(layer, at) {
   field('column').max = layer.units[1] - 1;
   place(...(at ?? layer.units.map((size) => Math.floor(size / 2))));
   draw();
+  formulas();
   growth();
   table();
   link();
@@ -175,6 +211,10 @@ function show() {
     field('measured').textContent = say(words.measuredSide, { side: Math.round(heat.side), share: heat.share, field: chosen.rf });
     return overlay();
   }
+  if (value?.unmeasured) {
+    field('measured').textContent = value.unmeasured;
+    return;
+  }
   if (value?.refused) {
     field('note').textContent = value.refused;
     return root.classList.add('stale');
@@ -188,6 +228,7 @@ function show() {
   root.querySelector('[name=weights]').checked = true;
   field('layer').replaceChildren(...net.layers.map((layer, at) => make('option', { value: at, textContent: `${layer.layer} (${layer.op})` })));
   const asked = net.asked && net.layers.findLast((layer) => layer.layer === net.asked.layer);
+  if (net.asked?.layer && !asked) field('note').textContent = [net.note, say(words.noLayer, { layer: net.asked.layer })].join(' ').trim();
   const last = net.layers.findLast((layer) => layer.moves && !layer.pooled) ?? net.layers.at(-1);
   pick(asked || last, asked ? net.asked.unit ?? undefined : undefined);
 }
@@ -217,7 +258,7 @@ for (const name of ['row', 'column']) field(name).addEventListener('input', () =
   link();
 });
 field('layer').addEventListener('change', () => { mine = true; pick(net.layers[Number(field('layer').value)]); });
-field('every').addEventListener('change', table);
+field('all-layers').addEventListener('change', table);
 field('picture').addEventListener('change', async () => {
   const [file] = field('picture').files;
   if (!file) return;
