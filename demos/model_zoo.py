@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -362,13 +363,19 @@ def links(row: dict[str, Any], picture: str) -> list[tuple[str, str]]:
         return []
     carried = {"picture": picture} if picture in thumbnails() else {}
     found = [(t("Open in the feature-map explorer"), {"tab": "feature_maps", "network": row["name"]} | carried)]
-    try:
-        architecture = cnn_core.networks.resolve(row["name"])
+    if architecture := architecture_of(row["name"]):
         asked = {"tab": "receptive_field", "network": architecture, "size": row["side"]}
         found.append((t("Open in the receptive-field tab"), asked | carried))
-    except Refused:  # a repository on the Hub: that tab knows architectures only
-        pass
     return [(text, f"?{urlencode(query)}") for text, query in found]
+
+
+@cache
+def architecture_of(name: str) -> str:
+    """The network without its weights, as the receptive-field tab takes it; "" for a repository it knows nothing of."""
+    try:
+        return cnn_core.networks.resolve(name)
+    except Refused:
+        return ""
 
 
 def table_value(board: Board, status: str, running: bool = False, share: float | None = None,
@@ -533,6 +540,8 @@ def firm(view: View) -> Iterator[dict[str, Any]]:
     value["pictures"] = [picture_url(core.disturb(picture, view.kind, strength)) for strength in STRENGTHS]
     rows: list[dict[str, Any]] = []
     for name, answers, changed in core.firmness(view.picture, board.answered, view.kind, STRENGTHS):
+        if not answers:
+            continue
         kept = [[answer, share] for _, answer, share in answers]
         rows.append({"title": titled(name), "first": kept[0], "answers": kept, "changed": changed})
         status = t("{done} of {all} networks").format(done=len(rows), all=len(board.answered))
@@ -621,7 +630,7 @@ def prepared(preprocess: Any) -> list[str]:
 PARTS = {
     "agreement": ("Do they agree?", agreement),
     "firm": ("How firm is it?", firm),
-    "lesson": ("Why is the one with fewer multiply–adds slower?", lesson),
+    "lesson": ("Fewer multiply–adds, yet slower?", lesson),
     "seen": ("What it really saw", seen),
 }
 
@@ -784,15 +793,25 @@ def watch(choice: Choice, board: Board | None) -> Iterator[tuple[dict[str, Any],
         raise Refused("Choose a picture first: upload one, paste one, or take an example.")
     fresh = Board(choice.pictures, pictures, names, lessons=board.lessons if board else {})
     yield table_value(fresh, t("Beginning …"), True), fresh
-    with closing(fresh.compare(folded=choice.folded)) as steps:  # pyright: ignore[reportArgumentType]
-        for share in steps:
-            name = next((name for name in fresh.phases if fresh.phases[name]), "")
-            status = t("{done} of {all} networks").format(done=len(fresh.results), all=len(names))
-            if name:
-                status += f" · {titled(name)}: {fresh.phases[name]}"
-            done = (len(fresh.results) + (share or 0)) / len(names)
-            yield table_value(fresh, status, True, min(done, 1.0)), fresh
+    try:
+        with closing(fresh.compare(folded=choice.folded)) as steps:  # pyright: ignore[reportArgumentType]
+            for share in steps:
+                yield table_value(fresh, *progress(fresh, share)), fresh
+    except Exception as error:  # the page must not stay as if it were still running
+        reason = told(error) if isinstance(error, Refused) else t("Something went wrong: the log says more.")
+        yield table_value(fresh, reason), fresh
+        raise
     yield table_value(fresh, finished(fresh)), fresh
+
+
+def progress(board: Board, share: float | None) -> tuple[str, bool, float]:
+    """How far a comparison is: a sentence, that it runs, and the share that is done."""
+    done, count = len(board.results), len(board.names)
+    status = t("{done} of {all} networks").format(done=done, all=count)
+    for name in board.phases:
+        if said := board.phases[name]:
+            status += f" · {titled(name)}: {said}"
+    return status, True, min((done + (share or 0)) / count, 1.0)
 
 
 def stopped(board: Board | None) -> Any:
