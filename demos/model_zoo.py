@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -199,6 +200,7 @@ class Board:
         folded: latency with batch normalisation folded in, by name.
         phases: what is being done for a network, by name.
         lessons: what `lesson` has measured, by name.
+        number: of this board among all; the page knows by it what comes late from a comparison that was stopped.
     """
 
     sources: tuple[str, ...]
@@ -208,6 +210,7 @@ class Board:
     folded: dict[str, Latency] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
     lessons: dict[str, tuple[str, int, float, float, str]] = field(default_factory=dict)
+    number: int = field(default_factory=count().__next__)
 
     def compare(self, names: Sequence[str] | None = None, folded: bool = False) -> Iterator[float | None]:
         """Ask the networks; after each step the share of the download that runs, or None. Closing it ends the work.
@@ -382,7 +385,9 @@ def table_value(board: Board, status: str, running: bool = False, share: float |
                 names: Sequence[str] | None = None) -> dict[str, Any]:  # fmt: skip
     """What the page's table shows."""
     return {
+        "board": board.number,
         "running": running,
+        "stopped": False,
         "status": status,
         "share": share,
         "thumbs": [picture_url(picture, THUMB) for picture in board.pictures],
@@ -393,13 +398,14 @@ def table_value(board: Board, status: str, running: bool = False, share: float |
 
 def note(board: Board) -> str:
     """How latencies were measured, in a sentence."""
-    measured = next((result.latency for result in board.results.values() if result.latency), None)
+    measured = [result.latency for result in board.results.values() if result.latency]
     if not measured:
         return ""
+    runs = sorted({each.runs for each in measured})
     return t(
         "Latency: median of {runs} forward passes of one picture after warm-up, {threads} threads, {device}, on the "
         "machine that serves this page."
-    ).format(runs=measured.runs, threads=measured.threads, device=measured.device)
+    ).format(runs="–".join(map(str, runs[:1] + runs[1:][-1:])), threads=measured[0].threads, device=measured[0].device)
 
 
 def plan(board: Board) -> str:
@@ -425,9 +431,9 @@ def plan(board: Board) -> str:
     return t("{count} not asked yet. Press Compare.").format(count=counted(len(waiting)))
 
 
-def counted(count: int) -> str:
+def counted(number: int) -> str:
     """So many networks."""
-    return t("1 network") if count == 1 else t("{count} networks").format(count=count)
+    return t("1 network") if number == 1 else t("{count} networks").format(count=number)
 
 
 def finished(board: Board) -> str:
@@ -518,8 +524,8 @@ def agreement(view: View) -> Iterator[str]:
 
 def agreeing(results: Sequence[Result], picture: int, answer: str) -> str:
     """How many networks give this answer first, in words."""
-    count = sum(result.predictions[picture][0][0] == answer for result in results)
-    return t("{count} of {all}").format(count=count, all=len(results))
+    same = sum(result.predictions[picture][0][0] == answer for result in results)
+    return t("{count} of {all}").format(count=same, all=len(results))
 
 
 def firm(view: View) -> Iterator[dict[str, Any]]:
@@ -576,7 +582,11 @@ def lesson_table(board: Board) -> str:
     shade /= shade.max()
     cells = [[titled(name), f"{macs / 1e6:,.0f}", f"{took:.1f}", f"{each:.2f}"] for name, macs, took, each, _ in rows]
     why = "".join(f"<dt>{escape(titled(row[0]))}</dt><dd>{escape(row[4])}</dd>" for row in rows if row[4])
-    return f"<p>{escape(surprise(rows))}</p>{table(heads, cells, shade)}<dl class='why'>{why}</dl>"
+    intro = t(
+        "Why is the one with fewer multiply–adds slower? Depthwise and 1×1 convolutions fetch many bytes for each of "
+        "them, and many small steps each cost time of their own; one dense convolution keeps the machine busy."
+    )
+    return f"<p>{escape(intro)}</p><p><b>{escape(surprise(rows))}</b></p>{table(heads, cells, shade)}<dl class='why'>{why}</dl>"
 
 
 def surprise(rows: Sequence[tuple[str, int, float, float, str]]) -> str:
@@ -760,11 +770,11 @@ def begin(started: bool, request: gr.Request) -> Iterator[list[Any]]:
     pictures = [next(iter(thumbnails()))] if thumbnails() else []
     board = Board(tuple(pictures), [photograph(name) for name in pictures], names)
     yield [True, choices(names, pictures), gr.skip(), board]
-    for count in range(1, len(names) + 1):
+    for place in range(1, len(names) + 1):
         yield [
             gr.skip(),
             gr.skip(),
-            table_value(board, t("Looking networks up …"), True, None, names[:count]),
+            table_value(board, t("Looking networks up …"), True, None, names[:place]),
             gr.skip(),
         ]
     ready = [name for name in names if here(name)]
@@ -806,12 +816,12 @@ def watch(choice: Choice, board: Board | None) -> Iterator[tuple[dict[str, Any],
 
 def progress(board: Board, share: float | None) -> tuple[str, bool, float]:
     """How far a comparison is: a sentence, that it runs, and the share that is done."""
-    done, count = len(board.results), len(board.names)
-    status = t("{done} of {all} networks").format(done=done, all=count)
+    done, asked = len(board.results), len(board.names)
+    status = t("{done} of {all} networks").format(done=done, all=asked)
     for name in board.phases:
         if said := board.phases[name]:
             status += f" · {titled(name)}: {said}"
-    return status, True, min((done + (share or 0)) / count, 1.0)
+    return status, True, min((done + (share or 0)) / asked, 1.0)
 
 
 def stopped(board: Board | None) -> Any:
@@ -819,7 +829,7 @@ def stopped(board: Board | None) -> Any:
     if board is None:
         return gr.skip()
     board.phases.clear()
-    return table_value(board, t("Stopped. ") + plan(board))
+    return table_value(board, t("Stopped.") + " " + plan(board)) | {"stopped": True}
 
 
 def refresh(opened: str, board: Board | None, looking: int, kind: str) -> Iterator[list[Any]]:
@@ -877,7 +887,7 @@ def build() -> None:
         shown(watch), [chooser, board], [rows, board], concurrency_id=NAME, concurrency_limit=2, **quiet
     )
     running.then(**showing)
-    stop.click(shown(stopped), board, rows, cancels=[running], **quiet)
+    stop.click(None, cancels=[running], api_visibility="private").then(shown(stopped), board, rows, **quiet)
     rows.select(shown(picked), None, looking, **quiet).then(**showing)
     outputs[list(PARTS).index("firm")].select(shown(picked_kind), None, kind, **quiet).then(**showing)
     for name, tab in tabs.items():

@@ -129,7 +129,8 @@ function body() {
       body();
       [...table.querySelectorAll('tr.row')].find((each) => each.dataset.name === row.name)?.querySelector('.more').focus();
     });
-    const under = [[row.title !== row.name && 'code', row.name], [row.source && row.source !== row.name && 'small', row.source]].filter(([tag]) => tag);
+    const named = row.title === row.name || row.source.includes(row.name);
+    const under = [[!named && 'code', row.name], [row.source && 'small', row.source]].filter(([tag]) => tag);
     const first = make('th', { className: 'network', scope: 'row' }, make('div', {}, button,
       make('span', {}, make('b', { textContent: row.title }), ...under.map(([tag, text]) => make(tag, { textContent: text })))));
     const line = make('tr', { className: 'row' }, first, ...Object.keys(COLUMNS).slice(1).map((name) => cell(name, row)));
@@ -318,9 +319,12 @@ function pictures() {
   looked.replaceChildren(make('span', { textContent: words.answersFor }), ...buttons);
 }
 
+let halted = -1; // the comparison that was stopped: what still comes of it is late
+
 function show() {
-  if (!props.value?.rows) return;
+  if (!props.value?.rows || (props.value.running && props.value.board === halted)) return;
   given = props.value;
+  if (given.stopped) halted = given.board;
   zoo.querySelector('.status').textContent = given.status;
   const progress = zoo.querySelector('progress');
   progress.hidden = !given.running;
