@@ -36,11 +36,12 @@ from cnn_core.weights import HubFile, TorchvisionWeights
 TOP = 5
 RUNS = 30  # forward passes that a latency is taken from, at most
 LONGEST = 2.0  # s that they take together, but for the least number of them
-LEAST_RUNS = 5
+LEAST_RUNS = 3
 WARM_UP = 2  # forward passes before them
 BATCH = 8  # pictures that go through a network at once
 POLL = 0.2  # s between two looks at a download
 NARROWEST = 1 / 20  # shorter side of a picture as a share of the longer one
+FEW = 5  # multiply–adds per byte moved, below which processors wait for memory more than they calculate
 TOLERANCE = 1e-4  # of class scores, relative and absolute, that folding may change
 
 
@@ -131,7 +132,7 @@ class Work:
     Attributes:
         num_params: numbers that are learnt.
         multiply_adds: by the formulas of `torch.utils.flop_counter`, halved.
-        kinds: multiply–adds by what does them: "dense", "1×1", "depthwise", "fully connected" or "attention".
+        kinds: multiply–adds by what does them: "dense", "1×1", "grouped", "depthwise", "fully connected", "attention".
         steps: operations that compute something.
         bytes_moved: read and written by them, each tensor once per operation.
         peak: bytes of tensors alive at once, without the weights.
@@ -194,9 +195,9 @@ def _kind(func: Any, args: Any) -> str:
         return "fully connected" if name in ("mm", "addmm") else "attention"
     weight = args[1]
     groups = args[8] if len(args) > 8 else 1
-    if groups > 1 and weight.shape[1] == 1:
-        return "depthwise"
-    return "1×1" if prod(weight.shape[2:]) == 1 else "dense"
+    if prod(weight.shape[2:]) == 1:
+        return "1×1"
+    return "dense" if groups == 1 else "depthwise" if weight.shape[1] == 1 else "grouped"
 
 
 @torch.no_grad()
@@ -723,7 +724,9 @@ def lesson(names: Sequence[str]) -> list[tuple[str, int, float, float, str]]:
 def _why(done: Work) -> str:
     shares = [f"{count / done.multiply_adds:.0%} {kind}" for kind, count in
               sorted(done.kinds.items(), key=lambda each: -each[1]) if count / done.multiply_adds >= 0.005]  # fmt: skip
+    per_byte = done.multiply_adds / done.bytes_moved
+    pace = "moving numbers and starting steps set" if per_byte < FEW else "arithmetic sets"
     return (
-        f"Of its multiply–adds, {', '.join(shares)}; {done.multiply_adds / done.bytes_moved:.0f} of them for each byte "
-        f"moved, in {done.steps} steps of {done.multiply_adds / done.steps / 1e6:.1f} million."
+        f"{', '.join(shares)} convolutions or layers do its multiply–adds, {per_byte:.0f} for each byte moved, in "
+        f"{done.steps} steps of {done.multiply_adds / done.steps / 1e6:.1f} million: {pace} the pace."
     )

@@ -478,7 +478,9 @@ def _fill(module: nn.Module, state: dict[str, Tensor]) -> None:
         for key, tensor in state.items()
         if key in wanted or not key.startswith(AUXILIARY)
     )
-    kept._metadata = getattr(wanted, "_metadata", None)  # type: ignore[attr-defined]  # safetensors keep no versions
+    # Files of old, and safetensors, say no versions: the network's own for the whole (MNASNet asks), and none for its
+    # layers, so that normalisations may lack the count of batches that they had not kept then.
+    kept._metadata = {"": getattr(wanted, "_metadata", {}).get("", {})}  # type: ignore[attr-defined]
     module.load_state_dict(kept, assign=True)
 
 

@@ -5,6 +5,8 @@ import re
 import resource
 import threading
 import time
+import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -244,6 +246,42 @@ def test_torchvision_serves_where_the_hub_cannot(hub, tmp_path):
     assert result.facts.top1 == models.get_weight(WEIGHT).meta["_metrics"]["ImageNet-1K"]["acc@1"]
     assert WEIGHT in result.facts.top1_source
     assert (result.facts.title, result.facts.input_side) == ("Small", 224)
+
+
+def as_of_old(state):
+    """DenseNet's names before PyTorch forbade points in them ("norm.1.weight"), and before it counted batches."""
+    return {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "change"),
+    [
+        ("googlenet", partial(models.googlenet, aux_logits=True, init_weights=False), dict),
+        ("inception_v3", partial(models.inception_v3, init_weights=False), dict),
+        ("densenet121", models.densenet121, as_of_old),
+        ("mnasnet1_0", models.mnasnet1_0, lambda state: state),
+        ("wide_resnet50_2", models.wide_resnet50_2, lambda state: {key: value.half() for key, value in state.items()}),
+    ],
+)
+def test_torchvisions_files_are_read_as_torchvision_reads_them(hub, tmp_path, name, build, change):
+    """Auxiliary heads, the pictures' own normalisation, old names, versions, half precision."""
+    weight = next(iter(models.get_model_weights(name)))
+    path = tmp_path / "torch/checkpoints" / Path(weight.url).name
+    path.parent.mkdir(parents=True)
+    torch.manual_seed(2)
+    torch.save(change(build(weights=None).state_dict()), path)
+    side = weight.transforms().crop_size[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = models.get_model(name, weights=weight).eval()
+    ours = zoo._load(name, TorchvisionWeights(str(weight))).module
+    images = torch.rand(1, 3, side, side)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(images), theirs(images))
 
 
 def test_what_is_here_is_not_fetched_from_elsewhere(hub, tmp_path):
