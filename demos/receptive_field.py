@@ -315,8 +315,12 @@ def with_numbers(name: str, trained: bool) -> Any:
         raise Refused("{name} has {millions:.0f} million parameters, too many to measure here.",
                       name=name, millions=size / 1e6)  # fmt: skip
     if trained:
-        known = name in cnn_core.weights.WEIGHTS
-        return cnn_core.weights.load(name) if known else deepcopy(cnn_core.zoo.get(name).module)
+        if name in cnn_core.weights.WEIGHTS:
+            return cnn_core.weights.load(name)
+        network = deepcopy(cnn_core.zoo.get(name).module)
+        for module in network.modules():
+            module._forward_hooks.clear()  # those of whoever was just using it
+        return network
     torch.manual_seed(0)
     return cnn_core.networks.build(name)
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,6 +87,17 @@ def test_nonsense_is_not_measured(asked):
     with pytest.raises(Refused) as refused:
         receptive_field.measured("sketch_net", 28, asked)
     assert receptive_field.measure("sketch_net", 28, asked) == {"unmeasured": str(refused.value)}
+
+
+def test_trained_networks_of_the_zoo_are_measured_on_a_copy(monkeypatch):
+    shared = networks.build("squeezenet1_1")
+    shared.features[0].register_forward_hook(lambda *_: pytest.fail("was run with another visitor's hook"))
+    monkeypatch.setattr(receptive_field.cnn_core.zoo, "get", lambda name: SimpleNamespace(module=shared))
+    receptive_field.with_numbers.cache_clear()
+    asked = {"ask": {"layer": "features.3", "unit": [2, 2], "weights": "trained"}}
+    assert receptive_field.measured("squeezenet1_1", 64, asked)["heat"]["side"] > 1
+    receptive_field.with_numbers.cache_clear()
+    assert len(shared.features[0]._forward_hooks) == 1
 
 
 def test_what_takes_too_much_memory_is_not_measured(monkeypatch):
