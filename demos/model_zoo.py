@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -212,7 +212,7 @@ class Board:
     lessons: dict[str, tuple[str, int, float, float, str]] = field(default_factory=dict)
     number: int = field(default_factory=count().__next__)
 
-    def compare(self, names: Sequence[str] | None = None, folded: bool = False) -> Iterator[float | None]:
+    def compare(self, names: Sequence[str] | None = None, folded: bool = False) -> Generator[float | None, None, None]:
         """Ask the networks; after each step the share of the download that runs, or None. Closing it ends the work.
 
         Args:
@@ -222,7 +222,7 @@ class Board:
         current = ""
         for again in (False, True) if folded else (False,):
             asked = [name for name in names or self.names if not again or name in self.answered]
-            with closing(cnn_core.comparison.compare(self.pictures, asked, folded=again)) as steps:  # pyright: ignore[reportArgumentType]
+            with closing(cnn_core.comparison.compare(self.pictures, asked, folded=again)) as steps:
                 for step in steps:
                     if isinstance(step, cnn_core.comparison.Result):
                         self.phases.pop(current, None)
@@ -586,7 +586,8 @@ def lesson_table(board: Board) -> str:
         "Why is the one with fewer multiply–adds slower? Depthwise and 1×1 convolutions fetch many bytes for each of "
         "them, and many small steps each cost time of their own; one dense convolution keeps the machine busy."
     )
-    return f"<p>{escape(intro)}</p><p><b>{escape(surprise(rows))}</b></p>{table(heads, cells, shade)}<dl class='why'>{why}</dl>"
+    found = f"<p>{escape(intro)}</p><p><b>{escape(surprise(rows))}</b></p>"
+    return f'{found}{table(heads, cells, shade)}<dl class="why">{why}</dl>'
 
 
 def surprise(rows: Sequence[tuple[str, int, float, float, str]]) -> str:
@@ -687,7 +688,7 @@ class Piece(gr.HTML):
         # Words stand in the text itself: properties of our own are lost where an answer comes before the tab is open.
         super().__init__(
             html_template=re.sub(r"{{words\.(\w+)}}", lambda found: escape(words[found[1]]), html),
-            css_template=CSS[""] + CSS[name],
+            css_template=EVERY + CSS[name],
             js_on_load=f"const words = {json.dumps(words)};\n{script}",
             apply_default_css=False,
             elem_id=f"model-zoo-{name}",
@@ -721,13 +722,9 @@ class Chooser(Piece):
 
 
 # CSS of each piece, which its name in a comment begins; what stands before all of them is for each.
-CSS = dict(
-    zip(
-        ("", "chooser", "table", "firm", "parts"),
-        re.split(r"/\* -+ \w+ \*/", Path(__file__).with_suffix(".css").read_text("utf-8")),
-        strict=True,
-    )
-)
+_STYLES = re.split(r"/\* -+ (\w+) \*/", Path(__file__).with_suffix(".css").read_text("utf-8"))
+CSS: dict[str, str] = dict(zip(_STYLES[1::2], _STYLES[2::2], strict=True))
+EVERY = _STYLES[0]
 
 
 def choices(chosen: Sequence[str], pictures: Sequence[str]) -> dict[str, Any]:
@@ -778,7 +775,7 @@ def begin(started: bool, request: gr.Request) -> Iterator[list[Any]]:
             gr.skip(),
         ]
     ready = [name for name in names if here(name)]
-    with closing(board.compare(ready)) as steps:  # pyright: ignore[reportArgumentType]
+    with closing(board.compare(ready)) as steps:
         for _ in steps if ready and pictures else ():
             yield [gr.skip(), gr.skip(), table_value(board, t("The worked example …"), True), gr.skip()]
     yield [gr.skip(), gr.skip(), table_value(board, plan(board)), gr.skip()]
@@ -796,7 +793,7 @@ def preview(choice: Choice, board: Board | None) -> tuple[dict[str, Any], Board]
     return table_value(fresh, plan(fresh)), fresh
 
 
-def watch(choice: Choice, board: Board | None) -> Iterator[tuple[dict[str, Any], Board]]:
+def watch(choice: Choice, board: Board | None) -> Generator[tuple[dict[str, Any], Board], None, None]:
     """Compare, and show how far it is after each step."""
     names, pictures = wanted(choice.networks), choice.read()
     if not pictures:
@@ -804,7 +801,7 @@ def watch(choice: Choice, board: Board | None) -> Iterator[tuple[dict[str, Any],
     fresh = Board(choice.pictures, pictures, names, lessons=board.lessons if board else {})
     yield table_value(fresh, t("Beginning …"), True), fresh
     try:
-        with closing(fresh.compare(folded=choice.folded)) as steps:  # pyright: ignore[reportArgumentType]
+        with closing(fresh.compare(folded=choice.folded)) as steps:
             for share in steps:
                 yield table_value(fresh, *progress(fresh, share)), fresh
     except Exception as error:  # the page must not stay as if it were still running
@@ -874,9 +871,7 @@ def build() -> None:
                 outputs.append(
                     Piece(name, words_of_firm(), label=t(title))
                     if name == "firm"
-                    else gr.HTML(
-                        waking, css_template=CSS[""] + CSS["parts"], elem_id=f"model-zoo-{name}", label=t(title)
-                    )
+                    else gr.HTML(waking, css_template=EVERY + CSS["parts"], elem_id=f"model-zoo-{name}", label=t(title))
                 )
 
     showing = {"fn": shown(refresh), "inputs": [opened, board, looking, kind], "outputs": outputs, **quiet}
