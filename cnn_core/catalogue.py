@@ -1,7 +1,7 @@
 """The networks that the zoo lists: where each one's weights come from, and what others measured with them.
 
 Accuracies are those that torchvision states beside its own weights (`Weights.meta["_metrics"]`), also where timm hands
-on the very same file; for a recipe of timm's there is none in its package, and then there is none here.
+on the very same file, and for timm's own recipes those of `results/results-imagenet.csv` in its repository.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 TORCHVISION = "BSD-3-Clause"  # torchvision's own licence; it states none for single weights
 STATED = "torchvision 0.26, {}, ImageNet-1K acc@1"
+TIMM = "timm, results-imagenet.csv, top1"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Entry:
 
 
 def _entry(name: str, title: str, family: str, repo: str, weight: str, top1: float | None, licence: str = TORCHVISION,
-           others: tuple[str, ...] = (), stated: str = "") -> Entry:  # fmt: skip
-    """A row; its accuracy is that of torchvision's weights, `stated` or else `weight`."""
-    source = STATED.format(stated or weight) if top1 is not None else ""
+           others: tuple[str, ...] = (), source: str = "") -> Entry:  # fmt: skip
+    """A row; its accuracy is the one that torchvision states for `weight`, unless `source` says otherwise."""
+    source = (source or STATED.format(weight)) if top1 is not None else ""
     repo = f"timm/{repo}" if repo else ""
     return Entry(name, title, family, repo, weight, others, top1, source, licence)
 
@@ -71,26 +72,27 @@ _ROWS = (
     _entry("shufflenet_v2_x1_0", "ShuffleNet v2 ×1.0", "ShuffleNet", "", "ShuffleNet_V2_X1_0_Weights.IMAGENET1K_V1",
            69.362),
     _entry("mobilenet_v2", "MobileNet v2", "MobileNet", "mobilenetv2_100.ra_in1k",
-           "MobileNet_V2_Weights.IMAGENET1K_V1", None, APACHE,
-           ("MobileNet_V2_Weights.IMAGENET1K_V1", "MobileNet_V2_Weights.IMAGENET1K_V2")),
+           "MobileNet_V2_Weights.IMAGENET1K_V1", 72.976, APACHE,
+           ("MobileNet_V2_Weights.IMAGENET1K_V1", "MobileNet_V2_Weights.IMAGENET1K_V2"), source=TIMM),
     _entry("mobilenet_v3_large", "MobileNet v3 Large", "MobileNet", "mobilenetv3_large_100.ra_in1k",
-           "MobileNet_V3_Large_Weights.IMAGENET1K_V1", None, APACHE,
+           "MobileNet_V3_Large_Weights.IMAGENET1K_V1", 75.766, APACHE,
            ("MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2",
-            "timm/mobilenetv3_large_100.miil_in21k_ft_in1k")),
+            "timm/mobilenetv3_large_100.miil_in21k_ft_in1k"), source=TIMM),
     _entry("mobilenet_v3_small", "MobileNet v3 Small", "MobileNet", "mobilenetv3_small_100.lamb_in1k",
-           "MobileNet_V3_Small_Weights.IMAGENET1K_V1", None, APACHE,
-           ("MobileNet_V3_Small_Weights.IMAGENET1K_V1",)),
+           "MobileNet_V3_Small_Weights.IMAGENET1K_V1", 67.656, APACHE,
+           ("MobileNet_V3_Small_Weights.IMAGENET1K_V1",), source=TIMM),
     _entry("resnext50_32x4d", "ResNeXt-50 32×4d", "ResNet", "resnext50_32x4d.tv_in1k",
            "ResNeXt50_32X4D_Weights.IMAGENET1K_V1", 77.618,
            others=("ResNeXt50_32X4D_Weights.IMAGENET1K_V2", "timm/resnext50_32x4d.a1_in1k")),
     _entry("wide_resnet50_2", "Wide ResNet-50-2", "ResNet", "wide_resnet50_2.tv_in1k",
            "Wide_ResNet50_2_Weights.IMAGENET1K_V1", 78.468,
            others=("Wide_ResNet50_2_Weights.IMAGENET1K_V2", "timm/wide_resnet50_2.racm_in1k")),
-    _entry("mnasnet1_0", "MNASNet 1.0", "MNASNet", "mnasnet_100.rmsp_in1k", "MNASNet1_0_Weights.IMAGENET1K_V1", None,
-           APACHE, ("MNASNet1_0_Weights.IMAGENET1K_V1",)),
+    _entry("mnasnet1_0", "MNASNet 1.0", "MNASNet", "mnasnet_100.rmsp_in1k", "MNASNet1_0_Weights.IMAGENET1K_V1", 74.65,
+           APACHE, ("MNASNet1_0_Weights.IMAGENET1K_V1",), source=TIMM),
     # Later ones worth comparing, and a transformer for contrast.
     _entry("efficientnet_b0", "EfficientNet-B0", "EfficientNet", "efficientnet_b0.ra_in1k",
-           "EfficientNet_B0_Weights.IMAGENET1K_V1", None, APACHE, ("EfficientNet_B0_Weights.IMAGENET1K_V1",)),
+           "EfficientNet_B0_Weights.IMAGENET1K_V1", 77.694, APACHE, ("EfficientNet_B0_Weights.IMAGENET1K_V1",),
+           source=TIMM),
     _entry("regnet_y_400mf", "RegNetY-400MF", "RegNet", "regnety_004.tv2_in1k",
            "RegNet_Y_400MF_Weights.IMAGENET1K_V2", 75.804,
            others=("RegNet_Y_400MF_Weights.IMAGENET1K_V1", "timm/regnety_004.pycls_in1k")),
@@ -101,7 +103,8 @@ _ROWS = (
            others=("timm/convnext_tiny.fb_in1k", "timm/convnext_tiny.in12k_ft_in1k")),
     _entry("mobilenetv4_conv_small", "MobileNetV4-Conv-S", "MobileNet", "mobilenetv4_conv_small.e2400_r224_in1k", "",
            None, APACHE, ("timm/mobilenetv4_conv_small.e3600_r256_in1k",)),
-    _entry("vit_tiny_patch16_224", "ViT-Ti/16", "ViT", "vit_tiny_patch16_224.augreg_in21k_ft_in1k", "", None, APACHE),
+    _entry("vit_tiny_patch16_224", "ViT-Ti/16", "ViT", "vit_tiny_patch16_224.augreg_in21k_ft_in1k", "", 75.454, APACHE,
+           source=TIMM),
 )
 # fmt: on
 
