@@ -365,10 +365,11 @@ class Recorder(TorchDispatchMode):
             met: list[int] = []
             homes: set[int] = set()
             size = None
-            for each in known:
-                places = self.places[id(each)]
-                step, dim = places.steps[number], places.dims[number]
-                if dim is not None:
+            given = [(each, self.places[id(each)].steps[number], self.places[id(each)].dims[number]) for each in known]
+            # An axis of one unit, as squeeze-and-excitation has it, may stand anywhere: it is handed to all places.
+            wide = any(dim is not None and axis.steps[step].size > 1 for _, step, dim in given)
+            for each, step, dim in given:
+                if dim is not None and (axis.steps[step].size > 1 or not wide):
                     home = dim + output.dim() - each.dim()
                     homes.add(home)
                     size = output.shape[home]

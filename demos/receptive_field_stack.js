@@ -30,6 +30,8 @@ let layers = [
   { ...FIRST, kernel: [1, 7], padding: [0, 3], channels: [32] },
 ];
 let focused = 1; // the layer whose formulas are shown
+let formula = '';
+let later = 0;
 
 // "3" or "1×7"; what is neither is kept as no number, so that the visitor can go on typing.
 const parsed = (text) => text.trim().split(/\s*[×x*,]\s*/).map((part) => (/^\d{1,6}$/.test(part) ? Number(part) : NaN));
@@ -194,8 +196,14 @@ function formulas(found) {
     const simple = seen.spans.length === 1 && OPERATIONS[op][0] === sliding;
     return `<div>${sizeFormula(op, before.units[axis], numbers[axis], units[axis])}${simple ? fieldFormula(op, [lengthOf(seen), jumpOf(seen), startOf(seen)], numbers[axis]) : ''}</div>`;
   });
-  root.querySelector('.formulas').innerHTML = perAxis[0] === perAxis[1] ? perAxis[0]
+  const set = perAxis[0] === perAxis[1] ? perAxis[0]
     : perAxis.map((each, axis) => `<p>${axis ? words.columns : words.rows}</p>${each}`).join('');
+  if (set !== formula) root.querySelector('.formulas').innerHTML = formula = set;
+}
+
+// What stays the same is left alone: setting a table or a formula anew takes longer than all the arithmetic.
+function write(cell, text) {
+  if (cell.textContent !== text) cell.textContent = text;
 }
 
 function show() {
@@ -206,8 +214,8 @@ function show() {
     const found = follow(sizes);
     wrong.textContent = '';
     found.forEach((it, place) => {
-      const values = [`${it.channels}×${it.units.join('×')}`, both(it.fields.map(lengthOf)), both(it.fields.map((field) => tidy(jumpOf(field)))), both(it.fields.map(startOf))];
-      body.rows[place].querySelectorAll('output').forEach((cell, column) => (cell.textContent = values[column]));
+      const values = [`${it.channels}×${it.units.join('×')}`, both(it.fields.map(lengthOf)), both(it.fields.map((field) => tidy(jumpOf(field)))), both(it.fields.map(startOf))].map(String);
+      body.rows[place].querySelectorAll('output').forEach((cell, column) => write(cell, values[column]));
     });
     const pair = [0, 1].map((axis) => along(sizes, axis));
     draw(found, pair);
@@ -275,8 +283,11 @@ function rows() {
 function changed(rebuilt) {
   if (rebuilt) rows();
   show();
-  if (document.activeElement !== json) json.value = asJson();
-  if (!root.classList.contains('stale')) remember({ layers: written(), input: sizeInput.value.replace('×', 'x') });
+  clearTimeout(later); // the address and the text can wait until the picture is drawn
+  later = setTimeout(() => {
+    if (document.activeElement !== json) json.value = asJson();
+    if (!root.classList.contains('stale')) remember({ layers: written(), input: sizeInput.value.replace('×', 'x') });
+  }, 100);
 }
 
 // Layers from elsewhere, the address or the text: taken whole, or refused in one sentence.

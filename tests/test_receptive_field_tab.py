@@ -91,13 +91,14 @@ def test_nonsense_is_not_measured(asked):
 
 def test_trained_networks_of_the_zoo_are_measured_on_a_copy(monkeypatch):
     shared = networks.build("squeezenet1_1")
-    shared.features[0].register_forward_hook(lambda *_: pytest.fail("was run with another visitor's hook"))
+    first = shared.get_submodule("features.0")
+    first.register_forward_hook(lambda *_: pytest.fail("was run with another visitor's hook"))
     monkeypatch.setattr(receptive_field.cnn_core.zoo, "get", lambda name: SimpleNamespace(module=shared))
     receptive_field.with_numbers.cache_clear()
     asked = {"ask": {"layer": "features.3", "unit": [2, 2], "weights": "trained"}}
     assert receptive_field.measured("squeezenet1_1", 64, asked)["heat"]["side"] > 1
     receptive_field.with_numbers.cache_clear()
-    assert len(shared.features[0]._forward_hooks) == 1
+    assert len(first._forward_hooks) == 1
 
 
 def test_what_takes_too_much_memory_is_not_measured(monkeypatch):
@@ -304,28 +305,30 @@ def test_a_change_is_drawn_within_100_ms_and_mistakes_name_their_layer(new_page,
     from playwright.sync_api import expect
 
     opened(page, address, "&part=own")
-    # From the key to the picture on the screen: the second frame after it begins when the first has been painted. What
-    # two frames take without a change is the machine's affair.
     page.locator(".rf-stack tbody tr").nth(1).wait_for()
-    took, idle = page.evaluate("""async () => {
-        const input = document.querySelector('[aria-label="Kernel of layer 2"]');
-        const painted = async (change) => {
-            const began = performance.now();
-            change();
-            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-            return performance.now() - began;
-        };
-        const [took, idle] = [[], []];
-        for (const kernel of ['5', '7', '9', '11', '13', '3', '5', '7', '9', '11', '13', '15']) {
-            idle.push(await painted(() => {}));
-            took.push(await painted(() => {
+    # From the key to the picture on the screen, script, layout and painting, in the page's own processor time: other
+    # things that the machine does at the same time do not count. The second frame begins when the first is painted.
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy():
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(1000 * each["value"] for each in metrics if each["name"] == "TaskDuration")  # ms
+
+    took = []
+    for kernel in ("5", "7", "9", "11", "15"):
+        began = busy()
+        page.evaluate(
+            """async (kernel) => {
+                const input = document.querySelector('[aria-label="Kernel of layer 2"]');
                 input.value = kernel;
                 input.dispatchEvent(new Event('input', { bubbles: true }));
-            }));
-        }
-        return [took, idle];
-    }""")
-    assert min(took) - min(idle) <= 100, (took, idle)
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            }""",
+            kernel,
+        )
+        took.append(busy() - began)
+    assert sorted(took)[2] <= 100, took
     assert page.locator(".rf-stack tbody tr").nth(1).locator("output").nth(1).text_content() == "31"
     page.get_by_label("Stride of layer 3", exact=True).fill("0")
     expect(page.locator(".rf-stack .wrong")).to_contain_text("Layer 3: Stride")
@@ -337,8 +340,8 @@ def test_a_change_is_drawn_within_100_ms_and_mistakes_name_their_layer(new_page,
     page.get_by_label("Remove layer 1").click()
     page.get_by_role("button", name="Add a layer").click()
     expect(page.locator(".rf-stack tbody tr")).to_have_count(5)
+    page.wait_for_url(re.compile("layers=max_pool[^&]*32.1%2Cconv[^&]*32.1&"))
     kept = page.url
-    assert "layers=max_pool" in kept
     linked = new_page()
     linked.goto(kept)
     expect(linked.get_by_label("Operation of layer 1", exact=True)).to_have_value("max_pool", timeout=60_000)

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 import torchvision
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from cnn_core import networks
@@ -51,7 +51,7 @@ def test_published_end_points_of_inception_v3(end, field, stride, padding):
     assert (found.size, found.jump, -found.start) == (field, stride, padding)
 
 
-# google-research/receptive_field, RECEPTIVE_FIELD_TABLE.md: network, side of the picture, end-point, then field, stride,
+# google-research/receptive_field, RECEPTIVE_FIELD_TABLE.md: network, side of the picture, end-point; field, stride,
 # padding and billions of floating-point operations, two per multiply-add; it counts biases and normalisation besides.
 SLIM = [
     ("alexnet_v2", 224, "conv1", 11, 4, 0, 0.136), ("alexnet_v2", 224, "pool1", 19, 8, 0, 0.136),
@@ -100,7 +100,7 @@ def test_shapes_of_tf_slims_networks_are_pytorchs(name, size):
 
 
 RUN = """lenet5 fashion_cnn sketch_net alexnet googlenet densenet121 squeezenet1_1 convnext_tiny mobilenet_v3_small
-    shufflenet_v2_x0_5 timm/hrnet_w18_small timm/gcresnext26ts deeplab_v3"""
+    shufflenet_v2_x0_5 timm/hrnet_w18_small timm/gcresnext26ts deeplab_v3 timm/skresnet18 timm/resnest14d"""
 
 
 @pytest.mark.parametrize("name", RUN.split())

@@ -11,7 +11,8 @@ Its VGGs and its Inception v3, v4 and Inception-ResNet v2 see what torchvision's
 from collections import OrderedDict
 
 import torch
-from timm.layers import create_conv2d, create_pool2d
+from timm.layers.create_conv2d import create_conv2d
+from timm.layers.pool2d_same import create_pool2d
 from torch import Tensor, nn
 
 from cnn_core.models.resnet import Bottleneck
@@ -54,7 +55,7 @@ def mobilenet_v1(multiplier: float = 1.0) -> nn.Sequential:
         multiplier: what channels are multiplied by.
     """
     before = int(32 * multiplier)
-    layers = OrderedDict(Conv2d_0=convolution(3, before, 3, 2))
+    layers = OrderedDict[str, nn.Module](Conv2d_0=convolution(3, before, 3, 2))
     for number, (stride, channels) in enumerate(MOBILENET, 1):
         after = int(channels * multiplier)
         layers[f"Conv2d_{number}_depthwise"] = convolution(before, before, 3, stride, groups=before)
