@@ -837,6 +837,6 @@ def publish(folder: Path, repo: str, token: str, private: bool = True) -> str:
         address = client.create_repo(repo.strip(), private=private, exist_ok=True)
         client.upload_folder(repo_id=repo.strip(), folder_path=folder)
     except Exception as error:
-        reason = weights._reason(error)[0]
+        reason = weights.reason_of(error)[0]
         raise Refused("Nothing was published to {repo}: {reason}.", repo=repo.strip()[:80], reason=reason) from error
     return str(address)

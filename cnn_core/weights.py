@@ -227,7 +227,7 @@ def load(name: str) -> nn.Module:
     try:
         network.load_state_dict(READERS[path.suffix](path, network.state_dict()))
     except (SafetensorError, ValueError) as error:
-        _discard(path)
+        discard(path)
         raise WeightsUnavailable(name, source, f"the file does not fit the network ({error})") from error
     return network.eval()
 
@@ -280,12 +280,12 @@ def _whole(name: str, source: Source, sha256: str | None) -> Path:
     """The source's file, if its SHA-256 is the one expected."""
     path = source.here() or source.fetch(name)
     if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        _discard(path)
+        discard(path)
         raise WeightsUnavailable(name, source, "its SHA-256 is not the one in the table")
     return path
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
     """Remove a file that was fetched, and what it links to, so that the next try fetches it anew."""
     if FOLDER not in path.parents:
         for file in (path.resolve(), path):
@@ -302,7 +302,7 @@ def _fetch(name: str, source: Source, download: Callable[[], Path], folder: Path
         transfers[name] = 0, 0
         return _patiently(name, download, folder)
     except Exception as error:
-        reason, passing = _reason(error)
+        reason, passing = reason_of(error)
         if passing:
             _failures[server] = monotonic(), reason
         raise WeightsUnavailable(name, source, reason) from error
@@ -342,7 +342,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _reason(error: Exception) -> tuple[str, bool]:
+def reason_of(error: Exception) -> tuple[str, bool]:
     """Why a transfer failed, as the end of a sentence, and whether the server is better left alone for a while."""
     from huggingface_hub import errors
     from huggingface_hub.utils import httpx
@@ -360,7 +360,7 @@ def _reason(error: Exception) -> tuple[str, bool]:
         case OSError(errno=int()):
             return f"the cache cannot be written ({error.strerror}; HF_HOME or TORCH_HOME moves it)", False
         case RuntimeError(__cause__=Exception() as cause):  # how the Hub's client wraps a failed upload
-            return _reason(cause)
+            return reason_of(cause)
         case OSError() | RuntimeError():  # RuntimeError: torch's answer to a file with a wrong hash
             return f"the transfer broke off ({str(error).splitlines()[0].rstrip('.')})", False
     raise error
@@ -443,7 +443,7 @@ def upload(repo: str, folder: Path, patterns: list[str], private: bool) -> str:
         address = HfApi().create_repo(repo, private=private or None, exist_ok=True)
         HfApi().upload_folder(repo_id=repo, folder_path=folder, allow_patterns=patterns)
     except Exception as error:
-        raise OSError(_reason(error)[0]) from error
+        raise OSError(reason_of(error)[0]) from error
     return str(address)
 
 

@@ -347,7 +347,7 @@ def card(repo: str) -> Card:
         raise Refused("There is no repository {name!r} on the Hub; near names of timm's are {near}.", name=repo[:80],
                       near=", ".join(near) or "resnet18, vgg16") from error  # fmt: skip
     except Exception as error:
-        raise WeightsUnavailable(repo, source, weights._reason(error)[0]) from error
+        raise WeightsUnavailable(repo, source, weights.reason_of(error)[0]) from error
     licence = next((tag.removeprefix("license:") for tag in found.tags or () if tag.startswith("license:")), "")
     files = {each.rfilename: each.size or 0 for each in found.siblings or ()}
     return Card(SPDX.get(licence.lower(), licence), files)
@@ -419,7 +419,7 @@ def _load(name: str, source: Source) -> Network:
     try:
         _fill(module, _read(path))
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
-        weights._discard(path)
+        weights.discard(path)
         logging.getLogger(__name__).info("%s", error)
         raise WeightsUnavailable(name, source, "the file does not fit the network") from error
     if any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers())):
