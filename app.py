@@ -17,11 +17,11 @@ import gradio as gr
 from gradio import themes
 
 from cnn_core.errors import Refused
-from demos import Demo, feature_maps, receptive_field, sketch
+from demos import Demo, cats_dogs, feature_maps, model_zoo, receptive_field, sketch
 from demos._parts import Blocks
 from demos._text import t, use
 
-TABS: tuple[Demo, ...] = (sketch, feature_maps, receptive_field)  # in teaching order
+TABS: tuple[Demo, ...] = (sketch, cats_dogs, feature_maps, model_zoo, receptive_field)  # in teaching order
 
 DEMOS = Path(__file__).parent / "demos"
 LANGUAGES = ("en", *sorted(catalogue.stem for catalogue in (DEMOS / "text").glob("*.json")))
@@ -87,13 +87,16 @@ LAUNCH: dict[str, Any] = {
 
 # In the browser itself: a server that is still loading networks would keep the visitor waiting for the right tab.
 OPEN = """() => {
+    document.documentElement.lang = '%s';
+    for (const touch of ['pointerdown', 'keydown'])
+        addEventListener(touch, () => { window.convlensTouched = true; }, { capture: true, once: true });
     const names = %s, named = new URL(location).searchParams.get('tab');
+    window.convlensOpened = true;
     return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
 }"""
-# A tab reports that it is selected also while the page loads, which would overwrite the address's own `?tab=`.
-OPENED = "() => { document.documentElement.lang = '%s'; window.convlensOpened = true; }"
+# Tabs report that they are selected also while the page loads, sooner or later, which would overwrite the address.
 REMEMBER = """() => {
-    if (!window.convlensOpened) return;
+    if (!window.convlensTouched) return;
     const address = new URL(location);
     address.searchParams.set('tab', '%s');
     history.replaceState(null, '', address);
@@ -115,9 +118,8 @@ def build_app(language: str = "en") -> gr.Blocks:
                     gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
                     tab.build()
                 label.select(None, js=REMEMBER % tab.NAME, api_visibility="private")
-        page.load(None, None, tabs, js=OPEN % json.dumps([tab.NAME for tab in TABS]), api_visibility="private").then(
-            None, js=OPENED % language, api_visibility="private"
-        )
+        names = json.dumps([tab.NAME for tab in TABS])
+        page.load(None, None, tabs, js=OPEN % (language, names), api_visibility="private")
     return page
 
 

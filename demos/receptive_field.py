@@ -495,8 +495,6 @@ PARTS = ("network", "own", "atrous", "steps")
 # A part reports that it is selected also while the page loads, and on a busy machine long after; only what the visitor
 # has touched is written into the address.
 OPEN = """() => {
-    const touched = () => { window.convlensTouched = true; };
-    for (const touch of ['pointerdown', 'keydown']) addEventListener(touch, touched, true);
     const names = %s, named = new URL(location).searchParams.get('part');
     return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
 }"""

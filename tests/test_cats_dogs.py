@@ -19,7 +19,6 @@ from cnn_core.errors import Refused
 from cnn_core.preprocessing import Photograph
 from cnn_core.weights import WEIGHTS
 from demos import cats_dogs
-from demos._parts import Blocks
 from demos._photographs import PHOTOGRAPHS, photograph, thumbnails
 
 
@@ -216,14 +215,6 @@ def test_what_transfer_learning_is_worth_is_drawn_and_told():
     # 50 to 100 % lie 236 px apart, and a factor of 4 is half the way from 100 to 1,600
     assert 'points="46.0,35.6 602.0,26.2"' in said
     assert 'points="324.0,238.6"' in said
-
-
-@pytest.fixture(scope="module")
-def address(serve):
-    """The tab on a page of its own: it is not among the app's tabs while its network is still learning."""
-    with Blocks(title="Cats and dogs", analytics_enabled=False) as page:
-        cats_dogs.build()
-    return serve(page)
 
 
 @pytest.fixture(scope="module")
