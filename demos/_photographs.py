@@ -1,4 +1,7 @@
-"""Example photographs that need no network: those that scikit-image and Gradio bring along, read where they lie."""
+"""Photographs on the page: a visitor's, made smaller, and examples that scikit-image and Gradio bring along.
+
+The examples are read where they lie, and need no network.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,23 @@ PHOTOGRAPHS = {
     "Rocket": ("skimage", "data/rocket.jpg"),
     "Astronaut": ("skimage", "data/astronaut.png"),
 }
+
+LONGEST = 1024  # px of a picture that is kept; no network here sees more
+SHORTEST = 8  # px
+
+
+def receive(image: Image.Image | None) -> Image.Image:
+    """A picture from a visitor, made smaller if need be.
+
+    Raises:
+        Refused: there is none, or it is a line rather than a picture.
+    """
+    if image is None:
+        raise Refused("Choose a picture first: upload one, paste one, or take an example.")
+    small = images.shrink(image.convert("RGB"), LONGEST)
+    if min(small.size) < SHORTEST:
+        raise Refused("That picture is too small or too narrow: at least {least} px a side, please.", least=SHORTEST)
+    return small
 
 
 def path(name: str) -> Path:

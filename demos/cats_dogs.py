@@ -281,7 +281,7 @@ def worth(measured: Sequence[Any]) -> str:
     marks = "".join(
         f'<line x1="46" x2="602" y1="{down(share):.0f}" y2="{down(share):.0f}" stroke="currentColor" opacity="0.2"/>'
         f'<text x="40" y="{down(share) + 4:.0f}" text-anchor="end">{share:.0%}</text>'
-        for share in np.arange(floor, 1.01, 0.1)
+        for share in np.arange(floor, 1.01, 0.1).tolist()
     ) + "".join(f'<text x="{across(count):.0f}" y="272" text-anchor="middle">{count:,}</text>' for count in counts)
     drawn = "".join(
         f'<g stroke="{_lab.RACERS[name]}" fill="{_lab.RACERS[name]}"><polyline fill="none" stroke-width="2.5" points="'

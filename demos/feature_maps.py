@@ -29,7 +29,7 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused
 from demos._parts import Answer, Choices, Picture, Table, shown, table
-from demos._photographs import photograph, thumbnails
+from demos._photographs import photograph, receive, thumbnails
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ TITLE = "Feature maps"
 
 PAGE = 64  # channels on a page
 FEW = 16  # channels where two grids stand side by side
-LONGEST = 1024  # px of a picture that is kept; no network here sees more
-SHORTEST = 8  # px
 KEPT = 256_000_000  # bytes of maps that all visitors together have lately looked at
 SIDE = 280  # px of an enlarged map
 COURSE, COURSE_LAYERS = "untrained/xai", ("features.0", "features.20", "features.40")
@@ -80,20 +78,6 @@ EXAMPLES = Examples()
 
 
 # ---------------------------------------------------------------------------------------------------- What is looked at
-
-
-def receive(image: Image.Image | None) -> Image.Image:
-    """A picture from a visitor, made smaller if need be.
-
-    Raises:
-        Refused: there is none, or it is a line rather than a picture.
-    """
-    if image is None:
-        raise Refused("Choose a picture first: upload one, paste one, or take an example.")
-    small = cnn_core.images.shrink(image.convert("RGB"), LONGEST)
-    if min(small.size) < SHORTEST:
-        raise Refused("That picture is too small or too narrow: at least {least} px a side, please.", least=SHORTEST)
-    return small
 
 
 @cache
@@ -856,7 +840,8 @@ def begin(opened: bool, request: gr.Request) -> list[Any]:
     convolutions = {name for _, name in layer_choices(model, every=False)}
     layers, classes, depth = choose_network(model, layer, layer not in convolutions)
     others = [(t("The same with random weights"), RANDOM), *choices]
-    picture = next(iter(thumbnails()), None)
+    asked = request.query_params.get("picture")  # an example, which another tab handed over
+    picture = asked if asked in thumbnails() else next(iter(thumbnails()), None)
     return [
         True, gr.update(choices=listed, value=model), gr.update(choices=others, value=RANDOM), layers, classes, depth,
         order, channel, photograph(picture) if picture else None,

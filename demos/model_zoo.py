@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 import cnn_core
 from cnn_core.errors import Refused
 from demos._parts import Picture, Table, shown, table
-from demos._photographs import photograph, thumbnails
+from demos._photographs import photograph, receive, thumbnails
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ TITLE = "Model zoo"
 
 MOST_NETWORKS = 24  # in one comparison
 MOST_PICTURES = 8
-LONGEST = 1024  # px of a picture that is kept; no network here sees more
-SHORTEST = 8  # px
 THUMB = 72  # px
 SHIPPED = "cat_dog"  # knows cats and dogs and needs no network: the worked example
 # What the worked example lists beside the shipped networks: small and large, old and new.
@@ -66,20 +64,6 @@ EXAMPLES = Examples()
 
 
 # ------------------------------------------------------------------------------------------------- What is compared
-
-
-def receive(image: Image.Image | None) -> Image.Image:
-    """A picture from a visitor, made smaller if need be.
-
-    Raises:
-        Refused: there is none, or it is a line rather than a picture.
-    """
-    if image is None:
-        raise Refused("Choose a picture first: upload one, paste one, or take an example.")
-    small = cnn_core.images.shrink(image.convert("RGB"), LONGEST)
-    if min(small.size) < SHORTEST:
-        raise Refused("That picture is too small or too narrow: at least {least} px a side, please.", least=SHORTEST)
-    return small
 
 
 def wanted(models: Sequence[str] | str | None) -> list[str]:

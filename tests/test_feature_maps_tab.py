@@ -18,7 +18,7 @@ from cnn_core import feature_maps as core
 from cnn_core import weights, zoo
 from cnn_core.errors import Refused
 from demos import feature_maps as tab
-from demos._photographs import photograph
+from demos._photographs import LONGEST, photograph, receive
 
 NETWORK, LAYER = "sketch_net", "features.3.relu"
 HUB = Path(__file__).parents[2] / "shared" / "hub"
@@ -52,7 +52,7 @@ def test_grid_and_table_of_a_layer(cat):
     assert grid.size == (8 * (112 + 4) - 4, 4 * (112 + 4) - 4)
     assert table["channel"].tolist() == list(range(32))
     row = weights.WEIGHTS[NETWORK]
-    maps = core.read(weights.shared(NETWORK), row.preprocess(tab.receive(cat)), LAYER)[0].numpy()
+    maps = core.read(weights.shared(NETWORK), row.preprocess(receive(cat)), LAYER)[0].numpy()
     np.testing.assert_allclose(table["mean"], maps.mean((1, 2)), atol=1e-5)
     np.testing.assert_allclose(table["zeros"], (maps == 0).mean((1, 2)), atol=1e-5)
 
@@ -98,13 +98,13 @@ def test_what_is_not_there_is_refused_with_near_names(cat, arguments, said):
 @pytest.mark.parametrize("size", [(4000, 1), (3, 3), (8000, 40)])
 def test_pictures_that_are_lines_or_dots_are_refused(size):
     with pytest.raises(Refused, match="too small or too narrow"):
-        tab.receive(Image.new("RGB", size))
+        receive(Image.new("RGB", size))
     with pytest.raises(Refused, match="Choose a picture"):
-        tab.receive(None)
+        receive(None)
 
 
 def test_eight_megapixels_are_made_small():
-    assert max(tab.receive(Image.new("RGB", (3456, 2304))).size) == tab.LONGEST
+    assert max(receive(Image.new("RGB", (3456, 2304))).size) == LONGEST
 
 
 def test_values_that_are_no_numbers_are_counted_and_said(cat):

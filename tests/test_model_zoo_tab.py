@@ -101,14 +101,6 @@ def test_none_and_too_many_networks_are_refused(given, said):
         tab.wanted(given)
 
 
-def test_pictures_are_made_small_and_lines_refused():
-    assert tab.receive(Image.new("RGB", (4096, 2048))).size == (1024, 512)
-    with pytest.raises(Refused, match="too small or too narrow"):
-        tab.receive(Image.new("RGB", (4000, 3)))
-    with pytest.raises(Refused, match="Choose a picture"):
-        tab.receive(None)
-
-
 def test_every_listed_network_stands_in_one_group():
     groups = tab.grouped()
     assert groups["The course's fourteen"] == list(catalogue.COURSE)
