@@ -172,7 +172,7 @@ class Table(gr.Dataframe):
 
     def postprocess(self, value: Any) -> DataframeData:
         """What the page shows."""
-        return DataframeData(headers=self.headers, data=[]) if value is None else super().postprocess(value)
+        return DataframeData(headers=self.headers or [], data=[]) if value is None else super().postprocess(value)
 
 
 async def _fetch(url: str) -> bytes:

@@ -11,8 +11,10 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
+from gradio.utils import get_upload_folder, is_in_or_equal
 from PIL import Image, ImageOps
 
+import cnn_core
 from cnn_core import images
 from cnn_core.errors import Refused
 
@@ -42,6 +44,42 @@ def receive(image: Image.Image | None) -> Image.Image:
     if min(small.size) < SHORTEST:
         raise Refused("That picture is too small or too narrow: at least {least} px a side, please.", least=SHORTEST)
     return small
+
+
+def uploaded(path: str) -> Image.Image:
+    """A picture that Gradio has put into its folder; no other file is opened.
+
+    Raises:
+        Refused: it lies elsewhere, or cannot be read.
+    """
+    if "\0" in path or not is_in_or_equal(path, get_upload_folder()):
+        raise Refused("Please upload the picture again.")
+    return images.read(path)
+
+
+def reference(source: str) -> str:
+    """What an address calls a picture: an example by its name, an upload by its place in Gradio's folder."""
+    if source in PHOTOGRAPHS:
+        return source
+    return Path(source).resolve().relative_to(Path(get_upload_folder()).resolve()).as_posix()
+
+
+def handed_over(reference: str | None) -> Image.Image | None:
+    """The picture that an address refers to, if it is still there."""
+    if not reference:
+        return None
+    try:
+        return (
+            photograph(reference) if reference in PHOTOGRAPHS else uploaded(str(Path(get_upload_folder(), reference)))
+        )
+    except (Refused, OSError):
+        return None
+
+
+def picture_url(picture: Image.Image, side: int | None = None) -> str:
+    """A picture as a data: URL; with `side`, a square of so many px."""
+    content, kind = cnn_core.overlay.encoded(ImageOps.fit(picture, (side, side)) if side else picture)
+    return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
 def path(name: str) -> Path:

@@ -29,7 +29,7 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused
 from demos._parts import Answer, Choices, Picture, Table, shown, table
-from demos._photographs import photograph, receive, thumbnails
+from demos._photographs import handed_over, photograph, receive, thumbnails
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -840,11 +840,12 @@ def begin(opened: bool, request: gr.Request) -> list[Any]:
     convolutions = {name for _, name in layer_choices(model, every=False)}
     layers, classes, depth = choose_network(model, layer, layer not in convolutions)
     others = [(t("The same with random weights"), RANDOM), *choices]
-    asked = request.query_params.get("picture")  # an example, which another tab handed over
-    picture = asked if asked in thumbnails() else next(iter(thumbnails()), None)
+    picture = handed_over(request.query_params.get("picture"))
+    if picture is None and thumbnails():
+        picture = photograph(next(iter(thumbnails())))
     return [
         True, gr.update(choices=listed, value=model), gr.update(choices=others, value=RANDOM), layers, classes, depth,
-        order, channel, photograph(picture) if picture else None,
+        order, channel, picture,
     ]  # fmt: skip
 
 

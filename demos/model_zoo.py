@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,13 +22,12 @@ import gradio as gr
 import numpy as np
 import pandas as pd
 from gradio.context import Context
-from gradio.utils import get_upload_folder, is_in_or_equal
-from PIL import Image, ImageOps
+from PIL import Image
 
 import cnn_core
 from cnn_core.errors import Refused
 from demos._parts import Picture, Table, shown, table
-from demos._photographs import photograph, receive, thumbnails
+from demos._photographs import photograph, picture_url, receive, reference, thumbnails, uploaded
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -299,12 +297,6 @@ def told(refused: Refused) -> str:
 # ------------------------------------------------------------------------------------------------- For the page
 
 
-def picture_url(picture: Image.Image, side: int | None = None) -> str:
-    """A picture as a data: URL; with `side`, a square of so many px."""
-    content, kind = cnn_core.overlay.encoded(ImageOps.fit(picture, (side, side)) if side else picture)
-    return f"data:{kind};base64,{b64encode(content).decode()}"
-
-
 def shown_rows(board: Board, names: Sequence[str]) -> list[dict[str, Any]]:
     """Rows as the page's table takes them: `Board.row`, what is being done, links, and where the Pareto fronts are."""
     rows = [board.row(name) for name in names]
@@ -345,10 +337,10 @@ def particulars(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def links(row: dict[str, Any], picture: str) -> list[tuple[str, str]]:
-    """Texts and addresses that open a network in the other tabs, with the picture where it is an example."""
+    """Texts and addresses that open a network in the other tabs, with the picture."""
     if not row["params"]:
         return []
-    carried = {"picture": picture} if picture in thumbnails() else {}
+    carried = {"picture": reference(picture)} if picture else {}
     found = [(t("Open in the feature-map explorer"), {"tab": "feature_maps", "network": row["name"]} | carried)]
     if architecture := architecture_of(row["name"]):
         asked = {"tab": "receptive_field", "network": architecture, "size": row["side"]}
@@ -654,13 +646,6 @@ class Choice:
             Refused: one cannot be read.
         """
         return [receive(photograph(each) if each in thumbnails() else uploaded(each)) for each in self.pictures]
-
-
-def uploaded(path: str) -> Image.Image:
-    """A picture that Gradio has put into its folder; no other file is opened."""
-    if "\0" in path or not is_in_or_equal(path, get_upload_folder()):
-        raise Refused("Please upload the picture again.")
-    return cnn_core.images.read(path)
 
 
 class Piece(gr.HTML):

@@ -31,6 +31,7 @@ from cnn_core.chains import MOST_LAYERS
 from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
 from demos._parts import Table, shown, table
+from demos._photographs import handed_over, picture_url, receive
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -507,7 +508,7 @@ REMEMBER = """() => {
 
 
 def restore(request: gr.Request) -> list[Any]:
-    """What the address names: network, input size, layer and unit. Nothing in it is trusted."""
+    """What the address names: network, input size, layer, unit and picture. Nothing in it is trusted."""
     asked = dict(request.query_params) if request else {}
     if "network" not in asked:
         return [gr.skip(), gr.skip(), gr.skip()]
@@ -522,7 +523,9 @@ def restore(request: gr.Request) -> list[Any]:
     unit = (
         [int(each) for each in place] if len(place) == 2 and all(p.isdecimal() and len(p) < 6 for p in place) else None
     )
-    return [name, side, value | {"asked": {"layer": asked.get("layer"), "unit": unit}}]
+    picture = handed_over(asked.get("picture"))
+    photo = picture_url(receive(picture)) if picture else None
+    return [name, side, value | {"asked": {"layer": asked.get("layer"), "unit": unit}, "photo": photo}]
 
 
 LETTERS = t(

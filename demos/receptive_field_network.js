@@ -204,8 +204,15 @@ function link() {
   if (mine) remember({ network: net.name, size: net.size[0], layer: chosen.layer, unit: unit.join('.') });
 }
 
+async function showPicture(blob) {
+  own = await createImageBitmap(blob, { imageOrientation: 'from-image' }).catch(() => null);
+  draw();
+  return own;
+}
+
 function show() {
   const value = props.value;
+  if (value?.photo) fetch(value.photo).then((answer) => answer.blob()).then(showPicture); // handed over by another tab
   if (value?.heat) {
     heat = value.heat;
     field('measured').textContent = say(words.measuredSide, { side: Math.round(heat.side), share: heat.share, field: chosen.rf });
@@ -262,14 +269,7 @@ field('all-layers').addEventListener('change', table);
 field('picture').addEventListener('change', async () => {
   const [file] = field('picture').files;
   if (!file) return;
-  try {
-    own = await createImageBitmap(file);
-    field('note').textContent = net.note;
-  } catch {
-    own = null;
-    field('note').textContent = words.noPicture;
-  }
-  draw();
+  field('note').textContent = await showPicture(file) ? net.note : words.noPicture;
 });
 field('ask').addEventListener('click', () => {
   field('measured').textContent = words.measuring;
