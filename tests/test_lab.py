@@ -21,7 +21,7 @@ from PIL import Image
 from torch import nn
 
 import app
-from cnn_core import backbones, transfer, weights
+from cnn_core import backbones, model_cache, transfer, weights
 from cnn_core.archives import Pictures, Skipped
 from cnn_core.errors import Refused
 from cnn_core.models.resnet import ResNet
@@ -46,13 +46,18 @@ def shipped():
         network.train()(torch.rand(8, 3, 32, 32))
     row = replace(weights.WEIGHTS["fashion_dnn"], build=tiny, preprocess=Photograph(32))
     patch.setitem(weights.WEIGHTS, "cat_dog", row)
-    patch.setitem(weights._networks, "cat_dog", network.eval())
-    for kept in (backbones.load, _lab.example):
-        kept.cache_clear()
+    load = weights.load
+    patch.setattr(weights, "load", lambda name: network.eval() if name == "cat_dog" else load(name))
+
+    def forget():
+        model_cache.forget()
+        for kept in (backbones.load, _lab.example):
+            kept.cache_clear()
+
+    forget()
     yield
     patch.undo()
-    for kept in (backbones.load, _lab.example):
-        kept.cache_clear()
+    forget()
 
 
 def picture(colour, seed=0):
