@@ -2,7 +2,8 @@
 
 Of ImageNet's classes five are house cats and 118 are breeds of dogs: their probabilities, added up, answer the question
 without any training, and what is left over says that it is neither. A network that was trained on cats and dogs alone
-must name one of the two whatever it is shown; all it can say otherwise is that it is not sure.
+must name one of the two whatever it is shown; all it can say otherwise is that it is not sure, or that the picture is
+unlike those it learnt from.
 
 The course compared class indices with 0.5, drew predictions beside other pictures than their own, and fed pretrained
 networks pictures without their normalisation: here answers are probabilities, they stay with their pictures, and every
@@ -15,13 +16,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, repeat
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from cnn_core import evaluation, feature_maps, saliency, weights, zoo
+from cnn_core import evaluation, familiarity, feature_maps, saliency, weights, zoo
 from cnn_core.data import CAT_DOG_CLASSES
 from cnn_core.errors import Refused
 
@@ -37,11 +38,13 @@ class Answer:
         dog: probability in [0, 1] that it is a dog if it is one of the two.
         sure: whether the answer is firm enough to be given without "perhaps".
         neither: probability in [0, 1] of something else; `None` where the network knows only the two.
+        familiar: whether the picture is like those it learnt from; see `familiarity`.
     """
 
     dog: float
     sure: bool
     neither: float | None = None
+    familiar: bool = True
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -76,17 +79,21 @@ def network_for(name: str) -> zoo.Network:
     return network
 
 
-def interpret(name: str, scores: Tensor) -> list[Answer]:
+def interpret(name: str, scores: Tensor, familiar: Iterable[bool] = repeat(True)) -> list[Answer]:
     """Answers from a network's scores (N, 2) or (N, 1000).
 
     Args:
         name: of the network.
         scores: (N, 2) logits of cat and dog, or (N, 1000) logits of ImageNet's classes.
+        familiar: of a network that knows the two only, whether each picture is like those it learnt from.
     """
     if scores.shape[1] == 2:
         temperature, sure_above = trust(name)
         dogs = (scores / temperature).softmax(1)[:, 1].tolist()
-        return [Answer(dog, max(dog, 1 - dog) >= sure_above) for dog in dogs]
+        return [
+            Answer(dog, known and max(dog, 1 - dog) >= sure_above, familiar=known)
+            for dog, known in zip(dogs, familiar, strict=False)
+        ]
     probabilities = scores.softmax(1)
     cats, dogs = probabilities[:, CATS].sum(1), probabilities[:, DOGS].sum(1)
     known = (cats + dogs).clamp(min=1e-12)
@@ -110,6 +117,10 @@ def answers(name: str, pictures: Iterable[Image.Image], batch_size: int = 16) ->
     network, pictures = network_for(name), iter(pictures)
     ask = partial(feature_maps.logits, network.module)
     while batch := [network.preprocess(picture) for picture in islice(pictures, batch_size)]:
+        if learnt := familiarity.of(name):
+            features, scores = familiarity.both_ways(network.module, torch.cat(batch))
+            yield from interpret(name, scores, learnt.knows(features).tolist())
+            continue
         with torch.inference_mode():
             scores = evaluation.both_ways(ask, torch.cat(batch))
         yield from interpret(name, scores)

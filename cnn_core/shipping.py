@@ -65,8 +65,7 @@ tags: [image-classification, cats-and-dogs]
   then {error:.2%} ({error_before:.2%} without). Below {sure_above:.0%} the page says "not sure": {unsure:.1%} of the
   test photographs, and of the others {sure_accuracy:.2%} are right.
 - **Measured by** `python -m cnn_core.evaluation {name}`. The last epoch's weights, not the best on the test set.
-- **Known faults**: trained on cats and dogs only. A picture of something else gets one of the two names too, often with
-  less certainty, not always.
+- **Known faults**: trained on cats and dogs only. {elsewhere}
 """
 
 SOURCES = {
@@ -77,6 +76,11 @@ SOURCES = {
     "cat_dog": "photographs of Kaggle's Dogs vs. Cats, in several croppings each, with their labels and with what an "
     "ImageNet-trained MobileNetV2 saw in them (`cnn_core/distillation.py`); none of its weights are in here.",
 }
+NAMED = """A picture of something else gets one of the two names too, often with
+  less certainty, not always."""
+FLAGGED = """A picture of something else gets one of the two names
+  too; {others_flagged:.0%} of {others} pictures of other things are called unfamiliar (`cnn_core/familiarity.py`), and
+  {flagged:.1%} of the test photographs by mistake."""
 FROM_PHOTOGRAPHS = "photographs of Kaggle's Dogs vs. Cats, with their labels."
 
 
@@ -100,6 +104,7 @@ def card(name: str, network: nn.Module, scores: dict[str, Any], template: str) -
         "worst_share": shares[worst],
         "minutes": scores["seconds"] / 60,
         "side": scores.get("side"),
+        "elsewhere": FLAGGED.format(**scores["familiarity"]) if "familiarity" in scores else NAMED,
     }
     return template.format(**scores | scores.get("drawings", {}) | scores.get("calibration", {}) | facts)
 
@@ -140,6 +145,7 @@ def ship(
         dtype: in which the weights are written; whole numbers stay what they are.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "familiarity.safetensors").unlink(missing_ok=True)  # learnt of the weights that were here before
     state = {
         key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
         for key, value in network.state_dict().items()

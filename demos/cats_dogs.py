@@ -98,6 +98,11 @@ def verdict(answer: Any) -> str:
     share = max(answer.dog, 1 - answer.dog)
     if answer.neither is not None and answer.neither >= 0.5:
         return t("**Neither, it seems** ({share:.0%} for other things).").format(share=answer.neither)
+    if not answer.familiar:
+        return t(
+            "**Neither, perhaps:** unlike the cats and dogs it learnt from. If it is one of the two, rather a {name} "
+            "({share:.0%})."
+        ).format(name=t(answer.name), share=share)
     if not answer.sure:
         return t("**Not sure.** If it is one of the two, rather a {name} ({share:.0%}).").format(
             name=t(answer.name), share=share

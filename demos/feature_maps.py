@@ -901,7 +901,7 @@ def build() -> None:
                 elem_id="feature-maps-picture",
             )  # fmt: skip
             examples = Choices(thumbnails(), label=t("Or start from an example"))
-            borrowed = build_borrow(picture, quiet)
+            lent = build_borrow(picture, quiet)
             network = gr.Dropdown(
                 [], label=t("Network"), allow_custom_value=True, elem_id="feature-maps-network",
                 info=t("Or type a name of torchvision's, of a Hub repository, or untrained/resnet50."),
@@ -967,8 +967,8 @@ def build() -> None:
     then_show(gr.on([network.input, every.input], shown(choose_network), [network, layer, every], chosen, **quiet))
     then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
     then_show(examples.click(photograph, examples, picture, **quiet))
-    if borrowed:
-        then_show(borrowed)
+    if lent:
+        then_show(lent)
     gr.on([order.input, page.input], shown(look), looking, shows, trigger_mode="always_last", **quiet)
     gr.on(
         [target.input, depth.input, other.input, off.submit],
@@ -1009,8 +1009,19 @@ def build_borrow(picture: gr.Image, quiet: dict[str, Any]) -> Any:
     theirs = next((block for block in blocks.values() if getattr(block, "elem_id", "") == "cats-dogs-picture"), None)
     if theirs:
         button = gr.Button(t("Use the picture from the cats-and-dogs tab"), size="sm", elem_id="feature-maps-borrow")
-        return button.click(lambda image: image, theirs, picture, **quiet)  # pyright: ignore[reportArgumentType]
+        return button.click(shown(borrowed), theirs, picture, **quiet)  # pyright: ignore[reportArgumentType]
     return None
+
+
+def borrowed(image: Image.Image | None) -> Image.Image:
+    """The other tab's picture.
+
+    Raises:
+        Refused: it has none.
+    """
+    if image is None:
+        raise Refused("There is no picture in the cats-and-dogs tab yet: open it and choose one.")
+    return image
 
 
 def build_walk(view: list[Any], quiet: dict[str, Any]) -> gr.HTML:

@@ -406,6 +406,26 @@ def test_a_channel_is_clicked_and_seen_large(page, address):
     assert min(width, natural) >= 200
 
 
+def test_the_picture_of_the_cats_and_dogs_tab_is_used(page, address):
+    from playwright.sync_api import expect
+
+    page.goto(f"{address}?tab=feature_maps")
+    expect(page.locator("#feature-maps-grid button[data-channel]").first).to_be_visible(timeout=60_000)
+    page.locator("#feature-maps-borrow").click()
+    expect(page.get_by_text("There is no picture in the cats-and-dogs tab yet")).to_be_visible()
+    page.get_by_role("tab", name="Cats and dogs", exact=True).click()
+    page.locator("#tab-cats_dogs .choices button[data-name=Coffee]").click()
+    expect(page.locator("#cats-dogs-verdict")).to_contain_text("dog", timeout=60_000)
+    page.get_by_role("tab", name="Feature maps", exact=True).click()
+    before = page.locator("#feature-maps-picture img").first.get_attribute("src")
+    page.locator("#feature-maps-borrow").click()
+    page.wait_for_function(
+        "before => document.querySelector('#feature-maps-picture img')?.src !== before", arg=before, timeout=30_000
+    )
+    shown = page.locator("#feature-maps-picture img").first
+    assert shown.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [600, 400]
+
+
 def test_a_link_opens_the_view_again(page, new_page, address):
     from playwright.sync_api import expect
 
