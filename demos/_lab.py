@@ -341,6 +341,15 @@ def run_api(
 # ----------------------------------------------------------------------------------------------------- The advice
 
 
+def collected(pictures: Groups, backbone: str) -> Generator[tuple[str, None], None, Any]:
+    """How far the reading is; returns the backbone, and the pictures in its size."""
+    yield bar(0) + t("Loading the backbone …"), None
+    found = cnn_core.backbones.load(backbone)
+    read = cnn_core.transfer.collect(pictures, found.side)
+    collection = yield from spoken(read, lambda share: (bar(share) + t("Reading the pictures …"), None))
+    return found, collection
+
+
 def advise(pictures: Groups, backbone: str) -> Iterator[tuple[str, str | None]]:
     """The course's advice for some pictures and a backbone: how far it is, then sentence and table as HTML, and key.
 
@@ -348,10 +357,7 @@ def advise(pictures: Groups, backbone: str) -> Iterator[tuple[str, str | None]]:
         Refused: as `train` does.
     """
     transfer = cnn_core.transfer
-    yield bar(0) + t("Loading the backbone …"), None
-    found = cnn_core.backbones.load(backbone)
-    read = transfer.collect(pictures, found.side)
-    collection = yield from spoken(read, lambda share: (bar(share) + t("Reading the pictures …"), None))
+    found, collection = yield from collected(pictures, backbone)
     looked = transfer.look_first(found, collection)
     apart = yield from spoken(looked, lambda step: (bar(step.share) + t("Looking at some of them …"), None))
     case = transfer.case(collection, apart)
@@ -401,10 +407,7 @@ def race(
         Refused: as `train` does.
     """
     transfer = cnn_core.transfer
-    yield bar(0) + t("Loading the backbone …"), None
-    found = cnn_core.backbones.load(backbone)
-    read = transfer.collect(pictures, found.side)
-    collection = yield from spoken(read, lambda share: (bar(share) + t("Reading the pictures …"), None))
+    found, collection = yield from collected(pictures, backbone)
     points: list[tuple[int, float, str]] = []
     rows: list[list[str]] = []
     heads = [t(head) for head in ("Strategy", "Validation accuracy", "Numbers trained", "Of all", "Time (s)")]

@@ -22,6 +22,11 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
+from cnn_core import weights
+
 LONGEST_SILENCE = 60.0  # s, so that a client without limits fails its test and does not hang
 
 
@@ -315,3 +320,22 @@ ROUTES = (
     ("PUT", rf"lfs/{REPO}/(?P<oid>[0-9a-f]{{64}})", Handler.store),
     ("POST", rf"api/models/{REPO}/commit/[^/]+", Handler.commit),
 )
+
+
+def point_at(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the real client in this process talk to `hub` alone, as nobody in particular, with an empty cache."""
+    settings = {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(cache),
+        "HF_TOKEN_PATH": str(cache / "no-token"),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HUB_DISABLE_XET": True,
+        "DOWNLOAD_CHUNK_SIZE": constants.DOWNLOAD_CHUNK_SIZE,  # which `weights` changes
+    }
+    for name, value in settings.items():
+        monkeypatch.setattr(constants, name, value)
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CONVLENS_WEIGHTS_REPO"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(weights, "_failures", {})

@@ -18,7 +18,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from huggingface_hub.utils import _detect_agent
-from loopback_hub import Fault, Hub
+from loopback_hub import Fault, Hub, point_at
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -159,22 +159,10 @@ def folder(tmp_path, monkeypatch):
 def hub(tmp_path, cache, folder, monkeypatch):
     """A loopback Hub that the client in this process talks to, and one row, `tiny`, that comes from it."""
     with Hub(tmp_path / "hub") as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
-        for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CONVLENS_WEIGHTS_REPO"):
-            monkeypatch.delenv(variable, raising=False)
+        point_at(hub, cache, monkeypatch)
         row = Weights(
             tiny, HubFile("me/repo", "tiny/model.safetensors"), ("a", "b", "c"), "(N, 1, 2, 2)", 15, "MIT", ""
         )
-        monkeypatch.setattr(weights, "_failures", {})
         model_cache.forget()
         monkeypatch.setattr(weights, "WEIGHTS", {"tiny": row})
         weights._warn_once.cache_clear()

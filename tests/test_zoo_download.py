@@ -13,7 +13,7 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
-from loopback_hub import Fault, Hub
+from loopback_hub import Fault, Hub, point_at
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision import models
@@ -66,21 +66,9 @@ def cache(tmp_path):
 def hub(tmp_path, cache, network, monkeypatch):
     """A loopback Hub with one repository of timm's and one of somebody else's; nothing else is within reach."""
     with Hub(tmp_path / "hub") as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", constants.DOWNLOAD_CHUNK_SIZE)
+        point_at(hub, cache, monkeypatch)
         monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
         monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *_, **__: (_ for _ in ()).throw(OSError("off")))
-        for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CONVLENS_WEIGHTS_REPO"):
-            monkeypatch.delenv(variable, raising=False)
-        monkeypatch.setattr(weights, "_failures", {})
         monkeypatch.setattr(comparison, "RUNS", 2)
         monkeypatch.setattr(comparison, "LEAST_RUNS", 1)
         monkeypatch.setattr(comparison, "POLL", 0.02)
@@ -385,6 +373,7 @@ def test_a_fault_is_one_sentence_and_the_next_try_succeeds(hub, hasty, cache, mo
     assert not weights.transfers
     hub.faults.clear()
     hub.release()
+    monkeypatch.setattr(weights, "STALL", 30.0)  # the first try's client may still be at it, and holds the file
     assert ask("me/own")[0]["me/own"].predictions
     for thread in threading.enumerate():
         if thread.name == "weights":
