@@ -107,13 +107,7 @@ def measure(
     rest = transfer.prepare(classifier, plan)
     epochs = min(10, max(2, SEEN // len(labels)))
     per_epoch = -(-len(labels) // transfer.BATCH)
-    pace = transfer.SLOWER if plan.pretrained else 1.0
-    groups = [
-        {"params": list(classifier.head.parameters()), "lr": LEARNING_RATE},
-        {"params": [each for part in rest for each in part.parameters()], "lr": pace * LEARNING_RATE},
-    ]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=transfer.WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, per_epoch * epochs)
+    optimizer, schedule = transfer.optimizer_of(classifier, rest, plan, LEARNING_RATE, per_epoch * epochs)
 
     def varied(batch: torch.Tensor) -> torch.Tensor:
         return photographs.flip_and_light(photographs.crop(as_images(pictures[batch]), backbone.side))

@@ -239,6 +239,27 @@ def prepare(classifier: Classifier, strategy: Strategy) -> list[nn.Module]:
     return learning
 
 
+def optimizer_of(
+    classifier: Classifier, learning: Sequence[nn.Module], strategy: Strategy, learning_rate: float, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW for what learns, and its schedule: half a cosine down to zero.
+
+    Args:
+        classifier: after `prepare`.
+        learning: what `prepare` returned.
+        strategy: as for `prepare`; layers that have learnt something already take a tenth of the learning rate.
+        learning_rate: of new layers, at the beginning.
+        steps: of the whole training.
+    """
+    pace = SLOWER if strategy.pretrained else 1.0
+    groups = [
+        {"params": list(classifier.head.parameters()), "lr": learning_rate},
+        {"params": [each for part in learning for each in part.parameters()], "lr": pace * learning_rate},
+    ]
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=WEIGHT_DECAY)
+    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+
 def tail(network: nn.Module, share: float) -> list[nn.Module]:
     """The last modules of a network that together hold at least a share of its parameters, last first.
 
@@ -415,14 +436,8 @@ def fit(
     strategy = STRATEGIES[plan.strategy]
     rest = prepare(classifier, strategy)
     learn, validate = split(collection.labels, plan.seed)
-    pace = SLOWER if strategy.pretrained else 1.0
-    groups = [
-        {"params": list(classifier.head.parameters()), "lr": plan.learning_rate},
-        {"params": [each for part in rest for each in part.parameters()], "lr": pace * plan.learning_rate},
-    ]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=WEIGHT_DECAY)
     per_epoch = -(-len(learn) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, per_epoch * plan.epochs)
+    optimizer, schedule = optimizer_of(classifier, rest, strategy, plan.learning_rate, per_epoch * plan.epochs)
 
     # What the part that learns is given: features that are kept (N, V, D), or pictures (N, 1, 3, S, S).
     frozen = not rest and keep_features
