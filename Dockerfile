@@ -3,7 +3,7 @@
 #     docker build -t convlens .
 #     docker run --rm -p 7860:7860 convlens
 #
-# On a machine without a GPU, wheels of PyTorch without CUDA make the image 4 GB smaller. PIP_ARGS is handed to pip:
+# On a machine without a GPU, wheels of PyTorch without CUDA make the image much smaller. PIP_ARGS is handed to pip:
 #     docker build --build-arg PIP_ARGS="--extra-index-url <PyTorch's index of CPU wheels>" -t convlens .
 FROM python:3.12-slim
 

@@ -105,14 +105,16 @@ def test_scores_are_the_measured_ones(name):
         assert [figure for figure in figures if figure not in text] == []
 
 
-def test_files_in_the_tree_exist():
-    folder, lines = "", fenced("The files").splitlines()
+def test_files_in_the_tree_exist_and_are_told_once():
+    folder, lines, told = "", fenced("The files").splitlines(), set()
     for line in lines:
         name, remark = re.split(r"\s{2,}", line.strip(), maxsplit=1)
         folder = folder if line.startswith(" ") else name if name.endswith("/") else ""
         path = ROOT / (folder + name if line.startswith(" ") else name)
         assert path.is_dir() if name.endswith("/") else path.is_file(), f"{path} is not there"
         assert remark
+        assert path not in told, f"{path} stands there twice"
+        told.add(path)
 
 
 def test_every_module_is_in_the_tree():
@@ -124,7 +126,9 @@ def test_every_module_is_in_the_tree():
 def test_variables_of_ours_are_listed():
     sources = [path for layer in ("demos", "cnn_core") for path in (ROOT / layer).rglob("*.py")]
     used = {name for path in [*sources, ROOT / "app.py"] for name in re.findall(r"CONVLENS_[A-Z_]+", path.read_text())}
-    assert used <= set(re.findall(r"CONVLENS_[A-Z_]+", section("The environment")))
+    listed = re.findall(r"^\| `(CONVLENS_[A-Z_]+)`", section("The environment"), re.MULTILINE)
+    assert used <= set(listed)
+    assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize("heading", ["Run it", "Check it"])
