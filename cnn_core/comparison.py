@@ -261,6 +261,8 @@ def facts(name: str) -> Facts:
     if key in weights.WEIGHTS:
         row = weights.WEIGHTS[key]
         source, licence = row.metric, row.licence  # a metric of its own: cats and dogs are not ImageNet
+        if file := row.source.here():
+            megabytes = file.stat().st_size / 1e6  # half precision takes half the room
     elif entry := CATALOGUE.get(key):
         top1, source, licence = entry.top1, entry.top1_source, entry.licence
     if plan.described:

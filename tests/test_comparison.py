@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
-from cnn_core import comparison, model_cache, zoo
+from cnn_core import comparison, model_cache, weights, zoo
 from cnn_core.comparison import Facts, Result, disturb, frontier
 from cnn_core.errors import Refused
 from cnn_core.preprocessing import Photograph
@@ -140,6 +140,8 @@ def test_facts_of_the_shipped_networks_name_their_own_test():
     assert facts.top1 is None
     assert "test photographs" in facts.top1_source
     assert facts.num_params == WEIGHTS["cat_dog"].num_params
+    file = weights.FOLDER / "cat_dog" / "model.safetensors"
+    assert facts.megabytes == pytest.approx(file.stat().st_size / 1e6)
 
 
 # Answers
