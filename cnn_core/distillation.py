@@ -92,14 +92,39 @@ def look(
     return views, torch.cat(seen)
 
 
-def views_and_features(root: Path | None, side: int) -> tuple[Tensor, Tensor]:
-    """What `main` kept: views (N V, 3, S, S) uint8, and for each the label and the teacher's features (N V, 1 + D).
+def opinions(features: Tensor, labels: Tensor, weight_decay: float = 1e-3) -> Tensor:
+    """What a linear layer tells from a teacher's features: p(second class) of each picture, (N,).
+
+    A label holds for the whole photograph; half an ear in a cropping is less certain, and this says how much less.
+
+    Args:
+        features: (N, D) of mean 0 and variance 1.
+        labels: (N,), 0 or 1.
+        weight_decay: keeps the layer from learning its pictures by heart.
+    """
+    weight, bias = torch.zeros(features.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
+    search = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        missed = F.binary_cross_entropy_with_logits(features @ weight + bias, labels.float())
+        total = missed + weight_decay * weight.square().sum()
+        total.backward()
+        return total
+
+    search.step(loss)  # pyright: ignore[reportArgumentType]
+    return (features @ weight + bias).sigmoid().detach()
+
+
+def views_and_features(root: Path | None, side: int, opinion: bool = False) -> tuple[Tensor, Tensor]:
+    """What `main` kept: views (N V, 3, S, S) uint8, and for each p(dog) and the teacher's features (N V, 1 + D).
 
     The features are scaled to mean 0 and variance 1 each.
 
     Args:
         root: not used; the views are kept beside the checkpoints.
         side: S in px.
+        opinion: whether p(dog) is what the teacher thinks of the view, instead of the photograph's label.
 
     Raises:
         Refused: the teacher has not looked yet.
@@ -112,7 +137,8 @@ def views_and_features(root: Path | None, side: int) -> tuple[Tensor, Tensor]:
     seen = torch.from_numpy(kept["seen"]).float().flatten(0, 1)  # (N V, D)
     labels = torch.from_numpy(kept["labels"]).repeat_interleave(views.shape[1])
     seen = (seen - seen.mean(0)) / (seen.std(0) + 1e-3)
-    return views.flatten(0, 1), torch.cat([labels[:, None].float(), seen], 1)
+    told = opinions(seen, labels) if opinion else labels.float()
+    return views.flatten(0, 1), torch.cat([told[:, None], seen], 1)
 
 
 class Student(nn.Module):
@@ -140,14 +166,15 @@ def imitation(outputs: Tensor, targets: Tensor, label_smoothing: float, hint: fl
     """Cross entropy of the logits, plus the mean squared difference of the features.
 
     Args:
-        outputs: (N, K + D) of a `Student` in training mode.
-        targets: (N, 1 + D), label and features.
+        outputs: (N, 2 + D) of a `Student` in training mode.
+        targets: (N, 1 + D), p(second class) and features.
         label_smoothing: share of the target spread evenly over the classes.
         hint: weight of the features.
     """
     num_features = targets.shape[1] - 1
     logits, features = outputs[:, :-num_features], outputs[:, -num_features:]
-    told = F.cross_entropy(logits, targets[:, 0].long(), label_smoothing=label_smoothing)
+    classes = torch.stack([1 - targets[:, 0], targets[:, 0]], 1)  # (N, 2)
+    told = F.cross_entropy(logits, classes, label_smoothing=label_smoothing)
     return told + hint * F.mse_loss(features, targets[:, 1:])
 
 

@@ -360,7 +360,11 @@ RECIPES: dict[str, Recipe] = {
                    # What the teacher saw in larger pictures is more; and it is cats and dogs that matter in the end.
                    then=replace(IMITATE, epochs=6, learning_rate=2e-3, augment=lambda images: shrunk(images, 112),
                                 loss=partial(distillation.imitation, hint=0.3), averaging=0.998,
-                                pictures=partial(distillation.views_and_features, side=160))),
+                                pictures=partial(distillation.views_and_features, side=160),
+                   # Larger still, and of each view no more than the teacher itself could tell.
+                   then=replace(IMITATE, epochs=6, learning_rate=1.5e-3, augment=lambda images: shrunk(images, 128),
+                                label_smoothing=0.0, loss=partial(distillation.imitation, hint=0.2), averaging=0.998,
+                                pictures=partial(distillation.views_and_features, side=160, opinion=True)))),
     "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
     "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64)),
     "cat_dog_vgg":       replace(COMPACT, build=lambda: VGG(11, batch_norm=True, width=0.14, image_size=64)),

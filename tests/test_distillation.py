@@ -44,3 +44,21 @@ def test_the_first_view_is_the_whole_picture_and_views_repeat(tmp_path):
     assert first[0, :, 0, 0].tolist() == [255, 0, 0]
     assert first[0, :, 7, 7].tolist() == [0, 0, 255]
     assert torch.equal(first, views[0])
+
+
+def test_a_teacher_is_less_sure_of_a_cropping_that_shows_little():
+    torch.manual_seed(0)
+    labels = torch.arange(400) % 2
+    features = torch.randn(400, 6)
+    features[:, 0] += 3.0 * (2 * labels - 1)  # what tells the classes apart
+    features[:20, 0] = 0.0  # but not in these
+    told = distillation.opinions(features, labels)
+    assert ((told[20:] > 0.5) == labels[20:].bool()).float().mean() > 0.97
+    assert (told[:20] - 0.5).abs().mean() < 0.2
+    assert told[20:].sub(0.5).abs().mean() > 0.4
+
+
+def test_half_a_certainty_is_answered_best_by_equal_logits():
+    targets = torch.tensor([[0.5, 0.0]])
+    even, sure = torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[0.0, 4.0, 0.0]])
+    assert distillation.imitation(even, targets, 0.0) < distillation.imitation(sure, targets, 0.0)
