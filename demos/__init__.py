@@ -1,12 +1,28 @@
 """The tabs: one module per topic, each shaped as `Demo` says; modules with an underscore are what they share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gradio.component_meta
 
 # Gradio writes a .pyi beside every module that derives a component, and type checkers would read that instead.
 gradio.component_meta.create_or_modify_pyi = lambda *_: None
+
+
+@dataclass(frozen=True)
+class About:
+    """What is computed in a tab, by which code, and how to compute it without the page.
+
+    Attributes:
+        text: Markdown in English; formulas between $$ ... $$, symbols between $ ... $, papers as links.
+        code: what computes the figures, as "cnn_core.module:function"; a class or "Class.method" will do too.
+        python: six lines that compute the worked example with `cnn_core` alone and print its figures.
+    """
+
+    text: str
+    code: tuple[str, ...]
+    python: str
 
 
 class Rows(Protocol):
@@ -42,6 +58,11 @@ class Demo(Protocol):
     @property
     def EXAMPLES(self) -> Rows:  # noqa: N802
         """Rows of arguments for `run`; at least one."""
+        ...
+
+    @property
+    def ABOUT(self) -> About:  # noqa: N802
+        """Formulas, sources and six lines of Python; `_about` shows it."""
         ...
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

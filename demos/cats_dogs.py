@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 
 import cnn_core
 from cnn_core.errors import Refused
-from demos import _lab
+from demos import About, _lab
 from demos._parts import Answer, Choices, Picture, Table, shown, table, when_first_opened
 from demos._photographs import photograph, thumbnails
 from demos._text import t
@@ -64,6 +64,57 @@ class Examples:
 
 
 EXAMPLES = Examples()
+
+ABOUT = About(
+    text=r"""
+**The answer.** The shipped network's logits $z$ are the mean of those of the picture and of its mirror image. They are
+divided by a temperature $T$ before the softmax,
+
+$$p_k = \frac{e^{z_k / T}}{\sum_j e^{z_j / T}},$$
+
+which was chosen on validation photographs so that the cross entropy is least
+([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). Whether such probabilities can be taken at their word is the
+expected calibration error: answers are sorted into 15 bins by how sure they are, and in each bin $B_m$ the share that
+is right is compared with the mean probability.
+
+$$\mathrm{ECE} = \sum_{m=1}^{15} \frac{|B_m|}{N} \left| \mathrm{acc}_m - \mathrm{conf}_m \right|$$
+
+A network of ImageNet's has five classes of cats and 118 of dogs: their probabilities are added up, and p(dog) is the
+dogs' share of both. How unlike its training pictures a photograph is, the shipped network tells from the Mahalanobis
+distance of its features ([Lee et al., 2018](https://arxiv.org/abs/1807.03888)).
+
+**Where it looked.** Grad-CAM ([Selvaraju et al., 2016](https://arxiv.org/abs/1610.02391)): each of the last maps $A^k$,
+of $h \times w$ places, weighs as much as the answer's logit $z_c$ depends on it.
+
+$$\alpha_k = \frac{1}{h w} \sum_{i, j} \frac{\partial z_c}{\partial A^k_{ij}}$$
+
+$$M = \max\Big(0,\, \sum_k \alpha_k A^k\Big)$$
+
+**How it learnt.** A pretrained teacher looked at each photograph in several croppings. Beside the label, the student
+learnt the teacher's $D = 1280$ features $t$ of the same cropping, its own being $s$ (hints,
+[Romero et al., 2014](https://arxiv.org/abs/1412.6550)); $\lambda$ falls from stage to stage.
+
+$$L = -\sum_k q_k \log p_k + \frac{\lambda}{D} \sum_{d=1}^{D} (s_d - t_d)^2$$
+""",
+    code=(
+        "cnn_core.cats_dogs:answers",
+        "cnn_core.cats_dogs:interpret",
+        "cnn_core.calibration:temperature",
+        "cnn_core.calibration:expected_calibration_error",
+        "cnn_core.familiarity:Familiarity.distance",
+        "cnn_core.saliency:grad_cam",
+        "cnn_core.distillation:imitation",
+    ),
+    python="""
+from PIL import Image
+from skimage import data
+from cnn_core import cats_dogs
+
+cat = Image.fromarray(data.chelsea())
+(answer,) = cats_dogs.answers("cat_dog", [cat])
+print(answer.probabilities, "sure" if answer.sure else "not sure")
+""",
+)
 
 
 def run(image: Image.Image, model: str = DEFAULT) -> tuple[dict[str, float], str, Image.Image]:

@@ -28,6 +28,7 @@ from PIL import Image
 
 import cnn_core
 from cnn_core.errors import Refused
+from demos import About
 from demos._parts import Answer, Choices, Picture, Table, shown, table
 from demos._photographs import handed_over, photograph, receive, thumbnails
 from demos._text import t
@@ -75,6 +76,53 @@ class Examples:
 
 
 EXAMPLES = Examples()
+
+ABOUT = About(
+    text=r"""
+**A map** is one output channel of a layer. A convolution with the kernels $W$, the bias $b$ and the stride $s$ makes
+map $k$ of the padded input maps $X_c$ by sliding one filter over all of them:
+
+$$Y_k(i, j) = b_k + \sum_{c, u, v} W_{kc}(u, v)\, X_c(si + u,\, sj + v)$$
+
+It is read from the network itself, on a copy of its structure that shares all tensors; nothing behind the layer is
+computed. From pixels to scores, the maps $A^k$ of a stage are drawn as one, the mean of their absolute values over the
+$C$ channels:
+
+$$\bar A_{ij} = \frac{1}{C} \sum_{k=1}^{C} \left| A^k_{ij} \right|$$
+
+**Why does it answer so?** Grad-CAM ([Selvaraju et al., 2016](https://arxiv.org/abs/1610.02391)) weighs whole maps by
+the mean gradient of the class's logit $z_c$, and keeps what speaks for the class:
+
+$$\alpha_k = \frac{1}{h w} \sum_{i, j} \frac{\partial z_c}{\partial A^k_{ij}}$$
+
+$$M_{ij} = \max\Big(0,\, \sum_k \alpha_k A^k_{ij}\Big)$$
+
+Grad-CAM++ ([Chattopadhay et al., 2017](https://arxiv.org/abs/1710.11063)) and Layer-CAM
+([Jiang et al., 2021](https://doi.org/10.1109/TIP.2021.3089943)) weigh by positive gradients, the latter place by place.
+Occlusion ([Zeiler and Fergus, 2013](https://arxiv.org/abs/1311.2901)) needs no gradient: it covers a part of the
+picture and measures how much of the class's probability is lost. A map that random weights do not change shows the
+picture, not the network ([Adebayo et al., 2018](https://arxiv.org/abs/1810.03292)).
+""",
+    code=(
+        "cnn_core.feature_maps:read",
+        "cnn_core.feature_maps:statistics",
+        "cnn_core.feature_maps:stages",
+        "cnn_core.feature_maps:with_gradients",
+        "cnn_core.saliency:grad_cam",
+        "cnn_core.saliency:layer_cam",
+        "cnn_core.saliency:occlusion",
+        "cnn_core.saliency:sanity_check",
+    ),
+    python="""
+from PIL import Image
+from skimage import data
+from cnn_core import feature_maps, zoo
+
+network = zoo.get("cat_dog")
+maps = feature_maps.read(network.module, network.preprocess(Image.fromarray(data.chelsea())), "conv1")[0]
+print(maps.shape, feature_maps.statistics(maps.numpy()).mean.round(4))
+""",
+)
 
 
 # ---------------------------------------------------------------------------------------------------- What is looked at

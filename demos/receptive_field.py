@@ -30,6 +30,7 @@ import cnn_core
 from cnn_core.chains import MOST_LAYERS
 from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
+from demos import About
 from demos._parts import Table, shown, table
 from demos._photographs import handed_over, picture_url, receive
 from demos._text import t
@@ -42,6 +43,54 @@ NAME = "receptive_field"
 API = "receptive_field"
 TITLE = "Receptive field"
 EXAMPLES = [["alexnet", 224], ["resnet50", 224], ["lenet5", 32], ["mobilenet_v3_small", 224]]
+
+ABOUT = About(
+    text=r"""
+Layer $l$ has a window of $k_l$ taps that are $d_l$ px apart (the dilation), moves by the stride $s_l$ and begins in a
+padding of $p_l$. Two of its neighbouring units then look at places that lie $j_l$ px apart in the picture, the jump,
+
+$$j_l = s_l\, j_{l-1},$$
+
+each unit sees $r_l$ px of it, its receptive field,
+
+$$r_l = r_{l-1} + (k_l - 1)\, d_l\, j_{l-1},$$
+
+and the first pixel that the first unit sees is
+
+$$\mathrm{start}_l = \mathrm{start}_{l-1} - p_l\, j_{l-1}.$$
+
+The picture itself has $r_0 = j_0 = 1$ and $\mathrm{start}_0 = 0$
+([Araujo et al., 2019](https://distill.pub/2019/computing-receptive-fields)). All of it is done along each axis by
+itself and in whole numbers. Where branches meet, a unit sees from the first to the last pixel that one of them sees;
+behind a transposed convolution or an upsampling, units see different lengths in turn, and each is listed. Of $n$ units
+a layer makes
+
+$$n_l = \left\lfloor \frac{n_{l-1} + 2 p_l - d_l (k_l - 1) - 1}{s_l} \right\rfloor + 1.$$
+
+What a network consists of is found by running it once without numbers. **Measured**, the field is smaller: the absolute
+gradient of a unit, averaged over pictures of noise, fades towards the rim, and the effective field is the square as
+large as the pixels that hold 95.45 % of it ([Luo et al., 2016](https://arxiv.org/abs/1701.04128)). **Dilated**
+(atrous) convolutions widen it without a further parameter ([Chen et al., 2017](https://arxiv.org/abs/1706.05587)).
+""",
+    code=(
+        "cnn_core.receptive_field:sliding",
+        "cnn_core.receptive_field:Field.through",
+        "cnn_core.receptive_field:Field.beside",
+        "cnn_core.receptive_field:output_size",
+        "cnn_core.tracing:trace",
+        "cnn_core.effective:measure",
+        "cnn_core.convolution:work",
+    ),
+    python="""
+from cnn_core import networks, tracing
+
+network = networks.build("alexnet", numberless=True)
+found = tracing.trace(network, 224)
+for layer in found.layers:
+    field = layer.fields[0]
+    print(layer.name, field.size, field.jump, field.start)
+""",
+)
 
 COLUMNS = ["layer", "op", "kernel", "stride", "padding", "dilation", "output", "rf", "jump", "start"]
 # Offered at first; any other name of torchvision's or timm's can be typed.

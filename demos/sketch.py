@@ -28,6 +28,7 @@ import cnn_core
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
+from demos import About
 from demos._parts import Answer, Canvas, Choices, Picture, shown, table, when_first_opened
 from demos._text import t
 
@@ -88,6 +89,52 @@ class Examples:
 
 
 EXAMPLES = Examples()
+
+ABOUT = About(
+    text=r"""
+**What the networks are given.** Every picture of [Fashion-MNIST](https://arxiv.org/abs/1708.07747) fills its frame, so
+a drawing has to as well: as MNIST's digits were scaled and centred
+([LeCun et al., 1998](https://doi.org/10.1109/5.726791)), the ink is cropped to its bounding box, scaled to 28×28 px and
+centred. Strokes are thinned to their centre lines and redrawn at one width, narrow gaps closed, and what the outline
+encloses filled with grey.
+
+**What they answer.** A network gives a logit $z_k$ for each of $K = 10$ classes. Softmax makes probabilities of them,
+
+$$p_k = \frac{e^{z_k}}{\sum_{j=1}^{K} e^{z_j}},$$
+
+and what is learnt makes the cross entropy with the target distribution $q$ small:
+
+$$L = -\sum_{k=1}^{K} q_k \log p_k.$$
+
+$q$ is the label, of which 5 % is spread evenly over all classes (label smoothing). SketchNet also learnt from drawings
+of other things, with $q_k = 1/K$ ([Hendrycks et al., 2018](https://arxiv.org/abs/1812.04606)): where
+$(\max_k p_k - 1/K) / (1 - 1/K)$ is low, it says that the drawing is unlike all it knows. The three networks answer each
+for itself; nothing is averaged.
+
+**Where it looked.** With $f_m(x, y)$ the maps of the last convolution and $w_{cm}$ the weights of class $c$ behind the
+global average pooling, the class-activation map is ([Zhou et al., 2015](https://arxiv.org/abs/1512.04150))
+
+$$M_c(x, y) = \sum_m w_{cm}\, f_m(x, y).$$
+""",
+    code=(
+        "cnn_core.drawing:prepare",
+        "cnn_core.drawing:redraw",
+        "cnn_core.models.sketch:SketchNet",
+        "cnn_core.training:cross_entropy",
+        "cnn_core.evaluation:familiarity",
+        "cnn_core.saliency:class_activation_map",
+        "cnn_core.equivariance:answers_against_shift",
+    ),
+    python="""
+import torch
+from cnn_core import data, drawing, drawings, weights
+
+shoe = next(each for each in drawings.drawings() if each.note.startswith("side view, laces"))
+received = torch.from_numpy(drawing.prepare(shoe.render(280)))[None, None]  # (1, 1, 28, 28)
+for name in ("sketch_net", "fashion_cnn", "fashion_dnn"):
+    print(name, max(zip(weights.shared(name)(received).softmax(1)[0].tolist(), data.FASHION_CLASSES)))
+""",
+)
 
 
 def networks() -> dict[str, nn.Module]:
