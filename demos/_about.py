@@ -71,8 +71,8 @@ def listed(about: About) -> str:
         link = ""
         if space:  # a Space shows its own files
             address = f"https://huggingface.co/spaces/{space}/blob/main/{found.file}#L{found.line}"
-            link = f' <a href="{escape(address)}" target="_blank" rel="noopener">{escape(t("Open the file"))}</a>'
-        parts += f"<details><summary><code>{escape(label)}</code>{link}</summary>{block(found.text)}</details>"
+            link = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(t("Open the file"))}</a>'
+        parts += f"<details><summary><code>{escape(label)}</code></summary>{link}{block(found.text)}</details>"
     hint = t("In this project's folder, with what {file} lists installed:").format(file="requirements.txt")
     return (
         f"<h3>{escape(t('Computed by'))}</h3>{parts}"

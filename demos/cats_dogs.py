@@ -83,10 +83,9 @@ A network of ImageNet's has five classes of cats and 118 of dogs: their probabil
 dogs' share of both. How unlike its training pictures a photograph is, the shipped network tells from the Mahalanobis
 distance of its features ([Lee et al., 2018](https://arxiv.org/abs/1807.03888)).
 
-**Where it looked.** Grad-CAM ([Selvaraju et al., 2016](https://arxiv.org/abs/1610.02391)): each of the last maps $A^k$,
-of $h \times w$ places, weighs as much as the answer's logit $z_c$ depends on it.
-
-$$\alpha_k = \frac{1}{h w} \sum_{i, j} \frac{\partial z_c}{\partial A^k_{ij}}$$
+**Where it looked.** Grad-CAM ([Selvaraju et al., 2016](https://arxiv.org/abs/1610.02391)): the last maps $A^k$ are
+added up, each weighing $\alpha_k$, the mean over its places of how much the answer's logit $z_c$ depends on them,
+$\partial z_c / \partial A^k_{ij}$; what is left below 0 is cut off.
 
 $$M = \max\Big(0,\, \sum_k \alpha_k A^k\Big)$$
 

@@ -82,7 +82,8 @@ ABOUT = About(
 **A map** is one output channel of a layer. A convolution with the kernels $W$, the bias $b$ and the stride $s$ makes
 map $k$ of the padded input maps $X_c$ by sliding one filter over all of them:
 
-$$Y_k(i, j) = b_k + \sum_{c, u, v} W_{kc}(u, v)\, X_c(si + u,\, sj + v)$$
+$$\begin{aligned} Y_k(i, j) = b_k + \sum_{c, u, v} \, & W_{kc}(u, v) \\
+{} \cdot {} & X_c(si + u,\, sj + v) \end{aligned}$$
 
 It is read from the network itself, on a copy of its structure that shares all tensors; nothing behind the layer is
 computed. From pixels to scores, the maps $A^k$ of a stage are drawn as one, the mean of their absolute values over the
@@ -120,7 +121,7 @@ from cnn_core import feature_maps, zoo
 
 network = zoo.get("cat_dog")
 maps = feature_maps.read(network.module, network.preprocess(Image.fromarray(data.chelsea())), "conv1")[0]
-print(maps.shape, feature_maps.statistics(maps.numpy()).mean.round(4))
+print(tuple(maps.shape), feature_maps.statistics(maps.numpy()).mean.round(4).tolist())
 """,
 )
 
