@@ -313,16 +313,22 @@ def run_api(
     """Train a classifier on a zip with a folder of pictures for each class.
 
     Args:
-        archive: a zip with 2 to 10 folders of at least 2 pictures each, 2,000 pictures at most.
-        backbone: "cat_dog", or a Hugging Face repository "owner/name" in timm's or torchvision's layout.
-        strategy: "head", "last block", "everything" or "from scratch".
+        archive: a zip with 2 to 10 folders, one per class, of at least 2 pictures each; 2,000 pictures and 100 MB at
+            most.
+        backbone: what is built upon: "cat_dog", or a Hugging Face repository "owner/name" in timm's or torchvision's
+            layout, whose weights are downloaded if they are not here.
+        strategy: what learns: "head", "last block", "everything" or "from scratch".
         epochs: passes through the pictures, 1 to 100.
         learning_rate: above 0; 0.003 suits most.
-        augment: mirror, crop, lighten and darken pictures at random.
+        augment: whether pictures are mirrored, cropped, lightened and darkened at random.
 
     Returns:
         The validation accuracy in [0, 1], a report (the classifier's card, and the files that were skipped), and the
         classifier: model.safetensors and card.json. While it trains, the report is how far it is.
+
+    Raises:
+        Refused: there is no zip, it is damaged or locked, it has too few or too many classes or pictures, a setting is
+            out of its range, the backbone's weights are out of reach, or the loss is no longer a number.
     """
     if not archive:
         raise Refused("Please send a zip that holds a folder of pictures for each class.")

@@ -120,13 +120,17 @@ def run(image: Image.Image, model: str = DEFAULT) -> tuple[dict[str, float], str
     """Say whether a photograph shows a cat or a dog, and where the network looked.
 
     Args:
-        image: a photograph of any size.
+        image: a photograph: PNG, JPEG, WebP, GIF, BMP or TIFF, at most 20 MB and 25 megapixels.
         model: "cat_dog" (the default), the name of another shipped network that knows cats and dogs, or an ImageNet
-            network of the Hugging Face Hub ("timm/resnet18.tv_in1k").
+            network of the Hugging Face Hub ("timm/resnet18.tv_in1k"); weights that are not here are downloaded.
 
     Returns:
-        The probabilities of cat and dog, which add up to 1; a sentence that also says when the network is not sure;
-        and the picture with what spoke for the answer laid over it.
+        The probabilities of cat and dog in [0, 1], which add up to 1; a sentence that also says when the network is not
+        sure; and the picture, 360 px at its longer side, with what spoke for the answer laid over it.
+
+    Raises:
+        Refused: there is no picture or it cannot be read, there is no such network, it does not know cats and dogs, or
+            its weights are out of reach.
     """
     if image is None:
         raise Refused("Choose a picture first: upload one, paste one, or take an example.")
@@ -232,11 +236,16 @@ def run_batch(files: list[str], model: str = DEFAULT) -> tuple[pd.DataFrame, str
     """Say of many photographs whether each shows a cat or a dog.
 
     Args:
-        files: pictures, or zips of pictures.
-        model: as for /predict_cat_dog.
+        files: pictures, or zips of pictures: 10,000 pictures at most, and 100 MB a file.
+        model: "cat_dog" (the default), or a network as `predict_cat_dog` takes it.
 
     Returns:
-        a table with the columns id, label (the probability of dog), file and class, sorted by id, and the same as CSV.
+        A table with the columns id (the number in the file's name), label (the probability of dog in [0, 1]), file and
+        class, sorted by id; and the same as a CSV file. Files that are no pictures are left out.
+
+    Raises:
+        Refused: there are no pictures or too many, a zip is damaged, locked or built to do harm, there is no such
+            network, it does not know cats and dogs, or its weights are out of reach.
     """
     *_, (_, _, rows, _) = classify(files, model)
     return as_table(rows), as_file(rows)

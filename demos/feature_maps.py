@@ -235,16 +235,21 @@ def run(
     """Draw what a layer of a network makes of a picture, a tile per channel.
 
     Args:
-        image: of any size; it is prepared as the network's weights ask.
-        model: a shipped network, a torchvision classifier ("resnet50"), a repository on the Hugging Face Hub
-            ("timm/resnet18.a1_in1k"), or "untrained/<name>" for random weights.
-        layer: as `/list_layers` names it.
-        order: "index", "mean", "variance" or "sparsity": which channels come first.
+        image: PNG, JPEG, WebP, GIF, BMP or TIFF, at most 20 MB and 25 megapixels; it is prepared as the network's
+            weights ask.
+        model: a shipped network ("cat_dog"), a torchvision classifier ("resnet50"), a repository on the Hugging Face
+            Hub ("timm/resnet18.a1_in1k"), or "untrained/<name>" for random weights; what is not here is downloaded.
+        layer: as `list_layers` names it, such as "layer1.0.conv1".
+        order: which channels come first: "index", or the largest "mean", "variance" or "sparsity" (share of zeros).
         page: counted from 1; a page has 64 channels.
 
     Returns:
         The picture of the grid, eight tiles in a row, all on one colour scale; and a table of all channels: minimum,
-        maximum, mean, variance, share of zeros, and how many values are no numbers.
+        maximum, mean, variance, share of zeros in [0, 1], and how many values are no numbers.
+
+    Raises:
+        Refused: there is no picture or it cannot be read, there is no such network, layer, order or page, the layer has
+            no maps, or the weights are out of reach.
     """
     maps = maps_of(cnn_core.zoo.get(model), receive(image), layer)
     found = cnn_core.feature_maps.statistics(maps)
@@ -257,7 +262,15 @@ def list_layers(model: str) -> list[dict[str, Any]]:
     """List the layers of a network in its own order: name, class, shape of the output, and whether it has maps.
 
     Args:
-        model: as for `/feature_maps`.
+        model: a shipped network ("cat_dog"), a torchvision classifier ("resnet50"), a repository on the Hugging Face
+            Hub ("timm/resnet18.a1_in1k"), or "untrained/<name>" for random weights; what is not here is downloaded.
+
+    Returns:
+        A list of {name, kind, shape, maps}: the shape is (channels, rows, columns) for one picture, or (features,) where
+        there are no maps.
+
+    Raises:
+        Refused: there is no such network, or its weights are out of reach.
     """
     network = cnn_core.zoo.get(model)
     return [
@@ -272,14 +285,19 @@ def saliency(
     """Show what of a picture speaks for a class.
 
     Args:
-        image: of any size.
-        model: as for `/feature_maps`.
+        image: PNG, JPEG, WebP, GIF, BMP or TIFF, at most 20 MB and 25 megapixels.
+        model: a shipped network ("cat_dog"), a torchvision classifier ("resnet50"), a repository on the Hugging Face
+            Hub ("timm/resnet18.a1_in1k"), or "untrained/<name>" for random weights; what is not here is downloaded.
         method: "Grad-CAM", "Grad-CAM++" or "Layer-CAM", at the last layer that has places, or "Occlusion".
-        target: name of a class; left empty, the network's own answer.
+        target: name of a class that the network knows; left empty, its own answer.
 
     Returns:
-        The picture as the network sees it with the map over it, and a dictionary: the class, its probability, the
-        layer, and why the map is blank if it is.
+        The picture as the network sees it with the map over it, and a dictionary: the class, its probability in [0, 1],
+        the layer, and why the map is blank if it is.
+
+    Raises:
+        Refused: there is no picture or it cannot be read, there is no such network, method or class, the network has no
+            maps or no class scores, or its weights are out of reach.
     """
     network, picture = cnn_core.zoo.get(model), receive(image)
     images = network.preprocess(picture)

@@ -131,15 +131,20 @@ def run(image: Image.Image, models: list[str]) -> tuple[pd.DataFrame, list[dict[
     """Ask pretrained networks about a picture, and measure what each of them costs on this machine.
 
     Args:
-        image: of any size; every network gets it prepared as its own weights ask.
-        models: names as `/list_models` has them, any other name of torchvision's or timm's, or repositories on the
-            Hugging Face Hub ("timm/resnet18.a1_in1k"); at most 24. Weights that are not here yet are downloaded.
+        image: PNG, JPEG, WebP, GIF, BMP or TIFF, at most 20 MB and 25 megapixels, at least 8 px a side; every network
+            gets it prepared as its own weights ask.
+        models: 1 to 24 names as `list_models` has them, any other name of torchvision's or timm's, or repositories on
+            the Hugging Face Hub ("timm/resnet18.a1_in1k"); weights that are not here yet are downloaded.
 
     Returns:
-        A table with a row per network: model, top1 (its answer), confidence, params, gmacs (thousand million
+        A table with a row per network: model, top1 (its answer), confidence in [0, 1], params, gmacs (thousand million
         multiply-adds), latency_ms (median, one picture), source of the weights, and error, which says why there is no
         answer; and a list with the rest: the five likeliest classes, 95th percentile, threads, memory, published
         accuracy, licence.
+
+    Raises:
+        Refused: there is no picture, it cannot be read or is too small, or there are no names or too many. A network
+            that cannot answer does not refuse the others: its row says why.
     """
     picture, names = receive(image), wanted(models)
     board = Board((), [picture], names)
@@ -151,7 +156,12 @@ def run(image: Image.Image, models: list[str]) -> tuple[pd.DataFrame, list[dict[
 def list_models() -> list[dict[str, Any]]:
     """List the networks that the zoo knows: name, title, group, published accuracy and its source, licence, weights.
 
-    Any other classifier of torchvision's or timm's can be compared too, and so can repositories on the Hub.
+    Any other classifier of torchvision's or timm's can be compared too, and so can repositories on the Hub. Nothing is
+    refused.
+
+    Returns:
+        A list of {name, title, group, top1, top1_source, licence, weights}: top1 is the published accuracy on
+        ImageNet-1K in percent, or null; weights are the names of all that fit, the first of them being the default.
     """
     groups = {name: group for group, names in grouped().items() for name in names}
     return [

@@ -152,15 +152,19 @@ def traced(architecture: str, size: int) -> Trace:
 
 
 def run(architecture: str, input_size: int) -> tuple[pd.DataFrame, str]:
-    """What each layer of a network sees of the picture.
+    """Compute what each layer of a network sees of the picture, by exact arithmetic; no weights are needed.
 
     Args:
         architecture: a network of this project, torchvision's or timm's, e.g. "resnet50" or "timm/convnext_tiny".
-        input_size: side of the picture, in px.
+        input_size: side of the picture, 1 to 8192 px.
 
     Returns:
         A table with a row per layer: its window, its output's shape, and the size, the jump and the start of what its
         units see, in px; and a sentence on what the table cannot say.
+
+    Raises:
+        Refused: there is no such network, the size is no whole number in its range, or the picture is too small for the
+            network.
     """
     found = traced(str(architecture), whole(input_size))
     return pd.DataFrame([row(layer) for layer in found.layers], columns=pd.Index(COLUMNS)), remark(found)
@@ -200,15 +204,20 @@ def remark(found: Trace) -> str:
 
 
 def run_layers(layers_json: str, input_size: int) -> pd.DataFrame:
-    """What each layer of a list of layers sees of the picture.
+    """Compute what each layer of a list of layers of your own sees of the picture.
 
     Args:
-        layers_json: such as [{"op": "conv", "kernel": 3, "stride": [2, 1]}, {"op": "max_pool"}]; op is conv, depthwise,
-            transposed, max_pool, avg_pool or upsample, numbers are for all axes or a list of one per axis.
-        input_size: side of the picture, in px.
+        layers_json: 1 to 100 layers, such as [{"op": "conv", "kernel": 3, "stride": [2, 1]}, {"op": "max_pool"}]; op is
+            conv, depthwise, transposed, max_pool, avg_pool, adaptive_max_pool, adaptive_avg_pool or upsample; numbers
+            are in px, for all axes or a list of one per axis.
+        input_size: side of the picture, 1 to 8192 px.
 
     Returns:
         The table that `receptive_field` gives.
+
+    Raises:
+        Refused: that is no JSON or no such list, an op or a setting is unknown or out of its range, or the picture is
+            too small for the layers; says which layer.
     """
     layers = cnn_core.chains.read(layers_json or "")
     rows = [
@@ -228,20 +237,24 @@ def run_steps(
     dilation: int = 1,
     edges: str = "zeros",
 ) -> tuple[pd.DataFrame, str]:
-    """Every step of a convolution, a transposed convolution or a pooling, with its products written out.
+    """Work out every step of a convolution, a transposed convolution or a pooling, with its products written out.
 
     Args:
-        input_json: numbers in nested lists: (channels, ...) with one to three axes more.
+        input_json: 1 to 4,096 numbers in nested lists: (channels, ...) with one to three axes more.
         kernel_json: (filters, channels, ...), of a transposed convolution (channels, filters, ...); of a pooling, the
             side of its window.
         op: conv, transposed, max_pool or avg_pool.
-        stride: of the window.
-        padding: on every side.
-        dilation: from tap to tap.
-        edges: zeros, or repeat the outermost values.
+        stride: of the window, 1 to 64 px.
+        padding: on every side, 0 to 64 px.
+        dilation: from tap to tap of a kernel, 1 to 64 px.
+        edges: what the padding holds: zeros, or repeat the outermost values.
 
     Returns:
         A table with a row per number of the output: its place, the sum, and the result; and the output as JSON.
+
+    Raises:
+        Refused: the input or the kernel is no JSON, not made of numbers in lists of equal lengths, or their channels
+            differ; a setting is out of its range; or there would be more than 4,096 steps or 262,144 products.
     """
     convolution = cnn_core.convolution
     settings = {name: whole_setting(name, value) for name, value in

@@ -179,11 +179,15 @@ def run(image: Image.Image) -> tuple[dict[str, float], dict[str, float], dict[st
     """Say which garment a drawing or photograph shows.
 
     Args:
-        image: dark on light or light on dark, of any size; it is cropped, centred and scaled to 28x28.
+        image: PNG, JPEG, WebP, GIF, BMP or TIFF, at most 20 MB and 25 megapixels, dark on light or light on dark; it is
+            cropped, centred and scaled to 28x28 px.
 
     Returns:
-        The probability of each of the ten classes by SketchNet, by FashionCNN and by FashionDNN, and the picture of
-        28x28 px that they were given.
+        The probability in [0, 1] of each of the ten classes by SketchNet, by FashionCNN and by FashionDNN, and the
+        picture of 28x28 px that they were given.
+
+    Raises:
+        Refused: there is no picture, it cannot be read, nothing is drawn on it, or the weights are out of reach.
     """
     received = receive(image)
     sketch, cnn, dnn = (confidences(network, as_tensor(received))[0] for network in networks().values())
