@@ -266,8 +266,8 @@ def list_layers(model: str) -> list[dict[str, Any]]:
             Hub ("timm/resnet18.a1_in1k"), or "untrained/<name>" for random weights; what is not here is downloaded.
 
     Returns:
-        A list of {name, kind, shape, maps}: the shape is (channels, rows, columns) for one picture, or (features,) where
-        there are no maps.
+        A list of {name, kind, shape, maps}: of one picture, the shape is (channels, rows, columns), or (features,)
+        where there are no maps.
 
     Raises:
         Refused: there is no such network, or its weights are out of reach.
