@@ -73,9 +73,9 @@ divided by a temperature $T$ before the softmax,
 $$p_k = \frac{e^{z_k / T}}{\sum_j e^{z_j / T}},$$
 
 which was chosen on validation photographs so that the cross entropy is least
-([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). Whether such probabilities can be taken at their word is the
-expected calibration error: answers are sorted into 15 bins by how sure they are, and in each bin $B_m$ the share that
-is right is compared with the mean probability.
+([Guo et al., 2017](https://arxiv.org/abs/1706.04599)). How far such probabilities can be taken at their word, the
+expected calibration error says: $N$ answers are sorted into 15 bins by how sure they are, and in each bin $B_m$ the
+share that is right is compared with the mean probability.
 
 $$\mathrm{ECE} = \sum_{m=1}^{15} \frac{|B_m|}{N} \left| \mathrm{acc}_m - \mathrm{conf}_m \right|$$
 

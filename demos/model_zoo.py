@@ -69,7 +69,7 @@ $g$ groups, from $C_\mathrm{in}$ to $C_\mathrm{out}$ channels of $h \times w$ pl
 $$\mathrm{MACs} = h\, w\; C_\mathrm{out}\, \frac{C_\mathrm{in}}{g}\; k_h\, k_w;$$
 
 a fully connected layer is one of $1 \times 1$ places and taps. Attention counts too; activations, normalisations and
-poolings do not. Papers that count FLOPs count each multiply–add once or twice.
+poolings do not. Some papers call this number FLOPs, others twice this number.
 
 **Latency** is measured alone in the process, after two passes to warm up, in up to 30 forward passes of one picture
 (fewer where they take more than 2 s together): half of them took less than the median, 19 of 20 less than the 95th

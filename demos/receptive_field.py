@@ -46,8 +46,9 @@ EXAMPLES = [["alexnet", 224], ["resnet50", 224], ["lenet5", 32], ["mobilenet_v3_
 
 ABOUT = About(
     text=r"""
-Layer $l$ has a window of $k_l$ taps that are $d_l$ px apart (the dilation), moves by the stride $s_l$ and begins in a
-padding of $p_l$. Two of its neighbouring units then look at places that lie $j_l$ px apart in the picture, the jump,
+Layer $l$ looks through a window of $k_l$ taps, $d_l$ apart (the dilation), which moves by the stride $s_l$ and begins
+$p_l$ before its input (the padding). Neighbouring units then look at places that lie $j_l$ px apart in the picture, the
+jump,
 
 $$j_l = s_l\, j_{l-1},$$
 
@@ -62,8 +63,8 @@ $$\mathrm{start}_l = \mathrm{start}_{l-1} - p_l\, j_{l-1}.$$
 The picture itself has $r_0 = j_0 = 1$ and $\mathrm{start}_0 = 0$
 ([Araujo et al., 2019](https://distill.pub/2019/computing-receptive-fields)). All of it is done along each axis by
 itself and in whole numbers. Where branches meet, a unit sees from the first to the last pixel that one of them sees;
-behind a transposed convolution or an upsampling, units see different lengths in turn, and each is listed. Of $n$ units
-a layer makes
+behind a transposed convolution or an upsampling, units see different lengths in turn, and each is listed. Of $n_{l-1}$
+units the layer makes
 
 $$n_l = \left\lfloor \frac{n_{l-1} + 2 p_l - d_l (k_l - 1) - 1}{s_l} \right\rfloor + 1.$$
 
