@@ -36,30 +36,30 @@ class Source(NamedTuple):
     text: str
 
 
-@cache
 def source(name: str) -> Source:
     """Read "cnn_core.module:function" from its file; importing the module might bring PyTorch along."""
     module, _, path = name.partition(":")
-    text, node = parsed(module)
-    for part in path.split("."):
-        node = next(each for each in node.body if isinstance(each, NAMED) and each.name == part)
-    assert isinstance(node, NAMED)
-    first = min(each.lineno for each in (node, *node.decorator_list))
-    lines = text.split("\n")[first - 1 : node.end_lineno]
-    return Source(f"{module.replace('.', '/')}.py", first, dedent("\n".join(lines)))
-
-
-NAMED = ast.FunctionDef | ast.ClassDef
+    lines, places = outline(module)
+    first, last = places[path]
+    return Source(f"{module.replace('.', '/')}.py", first, dedent("\n".join(lines[first - 1 : last])))
 
 
 @cache
-def parsed(module: str) -> tuple[str, ast.Module | ast.FunctionDef | ast.ClassDef]:
-    """The text of a module, and its syntax tree."""
+def outline(module: str) -> tuple[list[str], dict[str, tuple[int, int]]]:
+    """A module's lines, and the first and last of each function and class in it; a method is "Class.method"."""
     spec = find_spec(module)
     assert spec
     assert spec.origin
     text = Path(spec.origin).read_text(encoding="utf-8")
-    return text, ast.parse(text)
+    places: dict[str, tuple[int, int]] = {}
+    bodies: list[tuple[str, list[ast.stmt]]] = [("", ast.parse(text).body)]
+    for within, body in bodies:  # which grows meanwhile
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                first = min(each.lineno for each in (node, *node.decorator_list))
+                places[within + node.name] = first, node.end_lineno or first
+                bodies.append((f"{within}{node.name}.", node.body))
+    return text.split("\n"), places
 
 
 def listed(about: About) -> str:

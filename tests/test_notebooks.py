@@ -51,8 +51,10 @@ def test_as_it_lies_here_it_is_tiny_and_well_formed(name):
 
 
 @every_notebook
-def test_it_runs_without_a_network_and_is_right(name, monkeypatch):
+def test_it_runs_without_a_network_and_is_right(name, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):  # nothing of the user's own, and nothing left behind
+        monkeypatch.setenv(variable, str(tmp_path))
     for variable in ("CONVLENS_DATA", "PYTHONPATH"):  # whoever reads it has no data, and nothing set up
         monkeypatch.delenv(variable, raising=False)
     notebook = read(name)
