@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 import cnn_core
 from cnn_core.archives import Pictures, Skipped
 from cnn_core.errors import Refused
-from demos._parts import Answer, Picture, shown, table
+from demos._parts import Answer, Names, Picture, endpoint, shown, table
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -698,7 +698,7 @@ def build(tab: gr.Tab | None = None) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             rows, archive = build_pictures(quiet)
-            backbone = gr.Dropdown(
+            backbone = Names(
                 [(t("Cats and dogs (shipped)"), SHIPPED), *((name, name) for name in HUB)],
                 value=SHIPPED,
                 allow_custom_value=True,
@@ -969,4 +969,4 @@ def build_api(*inputs: Any) -> None:
     accuracy = gr.Number(label="validation accuracy", visible=False)
     report = gr.JSON(label="report", visible=False)
     files = gr.File(label="model.safetensors and card.json", file_count="multiple", visible=False)
-    gr.Button(visible=False).click(shown(run_api), list(inputs), [accuracy, report, files], api_name=API, **TRAINING)
+    endpoint(run_api, list(inputs), [accuracy, report, files], API, **TRAINING)

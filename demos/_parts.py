@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import re
 from asyncio import wait_for
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NoReturn, ParamSpec, TypeVar
+from urllib.parse import unquote
 
 import gradio as gr
 import httpx
@@ -22,8 +24,9 @@ from gradio.components.dataframe import DataframeData
 from gradio.context import Context
 from gradio.data_classes import BlocksConfigDict, ImageData
 from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder, is_in_or_equal
-from gradio_client.utils import is_http_url_like
+from gradio.route_utils import API_PREFIX
+from gradio.utils import get_function_description, get_upload_folder, is_in_or_equal
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -66,6 +69,28 @@ def _say(refused: Refused) -> NoReturn:
     raise gr.Error(t(refused.sentence).format(**refused.values), print_exception=False) from refused
 
 
+def endpoint(function: Callable[..., Any], inputs: Any, outputs: Any, name: str, **settings: Any) -> None:
+    """Offer a function to programs, apart from what the page's own events call.
+
+    They read its docstring: Args in the description of each parameter, all the rest in that of the endpoint.
+
+    Args:
+        function: its docstring has Args, Returns and Raises.
+        inputs: components that read its arguments.
+        outputs: components that show its results.
+        name: of the endpoint, and of the tool for MCP clients.
+        **settings: of the event.
+    """
+    offered: Any = shown(function)
+    written = inspect.getdoc(function) or ""
+    offered.__name__ = name  # by which Gradio names the tool
+    offered.__doc__ = re.sub(r"\n {8,}", " ", written)  # each parameter on one line, of which Gradio reads the first
+    sections = re.split(r"\n\n(?=Args:|Returns:|Raises:)", written)
+    about = " ".join(" ".join(text for text in sections if not text.startswith("Args:")).split())
+    about = about.replace("Raises: Refused:", "Refused if")
+    gr.Button(visible=False).click(offered, inputs, outputs, api_name=name, api_description=about, **settings)
+
+
 class Blocks(gr.Blocks):
     """Gradio's Blocks, lighter, and a request that no page of ours sends is answered with a sentence too.
 
@@ -93,10 +118,23 @@ class Blocks(gr.Blocks):
                     component.pop(key, None)
         return config
 
-    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Read what was sent, as Gradio does."""
+    def get_api_info(self, *args: Any, **kwargs: Any) -> Any:
+        """What programs may ask for, with what is written of every parameter."""
+        info: Any = super().get_api_info(*args, **kwargs)
+        for function in self.fns.values():
+            if about := info["named_endpoints"].get(f"/{function.api_name}"):
+                _, written, _ = get_function_description(function.fn)  # pyright: ignore[reportArgumentType]
+                for parameter in about["parameters"]:
+                    parameter["python_type"]["description"] = written.get(parameter["parameter_name"], "")
+        return info
+
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read what was sent, as Gradio does; files that were uploaded here also by their address."""
         try:
-            return await super().preprocess_data(*args, **kwargs)
+            pairs = zip(block_fn.inputs, inputs, strict=False)
+            inputs = [block.written_out(given) if isinstance(block, Files) else given for block, given in pairs]
+            inputs = traverse(inputs, _uploaded, is_file_obj_with_meta)
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except gr.Error:
             raise
         except Exception as error:
@@ -173,6 +211,42 @@ class Table(gr.Dataframe):
     def postprocess(self, value: Any) -> DataframeData:
         """What the page shows."""
         return DataframeData(headers=self.headers or [], data=[]) if value is None else super().postprocess(value)
+
+
+class Files(gr.File):
+    """Several files, for MCP clients too: to them, the stock component's schema points nowhere."""
+
+    is_template = True  # the stock front end
+
+    def api_info(self) -> dict[str, Any]:
+        """What an API client sends."""
+        parts = super().api_info()["$defs"]
+        file = parts["FileData"]
+        return {"type": "array", "items": file | {"properties": file["properties"] | {"meta": parts["FileDataMeta"]}}}
+
+    def written_out(self, given: Any) -> Any:
+        """What was sent, with addresses in a list, as MCP clients send them, written as Gradio writes files."""
+        if not isinstance(given, list):
+            return given
+        file = {"meta": {"_type": "gradio.FileData"}}
+        return [file | {"path": each} if isinstance(each, str) else each for each in given]
+
+
+class Names(gr.Dropdown):
+    """Names to choose from, beside which others may be typed; of the stock component, programs hear of no others."""
+
+    is_template = True  # the stock front end
+
+    def api_info(self) -> dict[str, Any]:
+        """What an API client sends."""
+        return {"type": "array", "items": {"type": "string"}} if self.multiselect else {"type": "string"}
+
+
+def _uploaded(file: dict[str, Any]) -> dict[str, Any]:
+    """A file by its path if it lies in Gradio's folder; MCP clients name it by the address that they were given."""
+    path = unquote(file["path"].partition(f"{API_PREFIX}/file=")[2])
+    ours = path and is_in_or_equal(path, get_upload_folder()) and Path(path).is_file()
+    return file | {"path": path} if ours else file
 
 
 async def _fetch(url: str) -> bytes:

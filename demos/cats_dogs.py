@@ -11,7 +11,7 @@ import json
 import math
 import tempfile
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from io import BytesIO
 from itertools import tee
@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About, _lab
-from demos._parts import Answer, Choices, Picture, Table, shown, table, when_first_opened
+from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, shown, table, when_first_opened
 from demos._photographs import photograph, thumbnails
 from demos._text import t
 
@@ -413,7 +413,7 @@ def build() -> None:
                 elem_id="cats-dogs-picture",
             )  # fmt: skip
             examples = Choices(thumbnails(), label=t("Or start from an example"))
-            model = gr.Dropdown(
+            model = Names(
                 models, value=DEFAULT, allow_custom_value=True, label=t("Network"), elem_id="cats-dogs-model",
                 info=t("Or type the name of an ImageNet network on the Hugging Face Hub."),
             )  # fmt: skip
@@ -446,11 +446,6 @@ def build() -> None:
             build_head_to_head()
 
 
-def endpoint(function: Callable[..., Any], inputs: list[Any], outputs: list[Any], name: str) -> None:
-    """Offer a function to scripts under a name of its own, apart from what the page's own events call."""
-    gr.Button(visible=False).click(shown(function), inputs, outputs, api_name=name)
-
-
 def build_many(model: gr.Dropdown) -> None:
     """Many pictures at once."""
     gr.Markdown(
@@ -462,7 +457,7 @@ def build_many(model: gr.Dropdown) -> None:
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            files = gr.File(
+            files = Files(
                 label=t("Pictures, or a zip"), file_count="multiple", type="filepath", elem_id="cats-dogs-files",
                 height=180,
             )  # fmt: skip

@@ -29,7 +29,7 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Answer, Choices, Picture, Table, shown, table
+from demos._parts import Answer, Choices, Names, Picture, Table, endpoint, shown, table
 from demos._photographs import handed_over, photograph, receive, thumbnails
 from demos._text import t
 
@@ -969,13 +969,13 @@ def build() -> None:
             )  # fmt: skip
             examples = Choices(thumbnails(), label=t("Or start from an example"))
             lent = build_borrow(picture, quiet)
-            network = gr.Dropdown(
+            network = Names(
                 [], label=t("Network"), allow_custom_value=True, elem_id="feature-maps-network",
                 info=t("Or type a name of torchvision's, of a Hub repository, or untrained/resnet50."),
             )  # fmt: skip
-            layer = gr.Dropdown([], label=t("Layer"), allow_custom_value=True, elem_id="feature-maps-layer")
+            layer = Names([], label=t("Layer"), allow_custom_value=True, elem_id="feature-maps-layer")
             every = gr.Checkbox(False, label=t("List every layer, not the convolutions only"))
-            target = gr.Dropdown(
+            target = Names(
                 [(t("Its own answer"), OWN_ANSWER)],
                 value=OWN_ANSWER,
                 allow_custom_value=True,
@@ -1241,8 +1241,6 @@ def build_endpoints(
     words = gr.JSON(label=t("About it"), visible=False)
     layers = gr.JSON(label=t("Layers"), visible=False)
     method = gr.Radio(list(METHODS), value=METHODS[0], label=t("Method"), visible=False)
-    gr.Button(visible=False).click(shown(run), [picture, network, layer, order, page], [grid, channels], api_name=API)
-    gr.Button(visible=False).click(shown(list_layers), network, layers, api_name="list_layers")
-    gr.Button(visible=False).click(
-        shown(saliency), [picture, network, method, target], [over, words], api_name="saliency"
-    )
+    endpoint(run, [picture, network, layer, order, page], [grid, channels], API)
+    endpoint(list_layers, network, layers, "list_layers")
+    endpoint(saliency, [picture, network, method, target], [over, words], "saliency")

@@ -27,7 +27,7 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Picture, Table, shown, table
+from demos._parts import Names, Picture, Table, endpoint, shown, table
 from demos._photographs import photograph, picture_url, receive, reference, thumbnails, uploaded
 from demos._text import t
 
@@ -1012,11 +1012,10 @@ def words_of_firm() -> dict[str, Any]:
 def build_endpoints() -> None:
     """What scripts call, apart from what the page's own events call."""
     picture = Picture(label=t("Picture"), type="pil", visible=False)
-    models = gr.Dropdown(
+    models = Names(
         [SHIPPED], value=[SHIPPED], multiselect=True, allow_custom_value=True, label=t("Models"), visible=False
     )
     answers = Table(label=t("Networks side by side"), visible=False)
     details, listed = gr.JSON(label=t("Details"), visible=False), gr.JSON(label=t("Networks"), visible=False)
-    ask = gr.Button(visible=False)
-    ask.click(shown(run), [picture, models], [answers, details], api_name=API, concurrency_id=NAME, concurrency_limit=2)
-    ask.click(shown(list_models), None, listed, api_name="list_models")
+    endpoint(run, [picture, models], [answers, details], API, concurrency_id=NAME, concurrency_limit=2)
+    endpoint(list_models, None, listed, "list_models")

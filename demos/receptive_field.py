@@ -31,7 +31,7 @@ from cnn_core.chains import MOST_LAYERS
 from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
 from demos import About
-from demos._parts import Table, shown, table
+from demos._parts import Table, endpoint, shown, table
 from demos._photographs import handed_over, picture_url, receive
 from demos._text import t
 
@@ -901,7 +901,6 @@ def build_endpoints() -> None:
           for label, value in (("Stride", 1), ("Padding", 0), ("Dilation", 1))),
         gr.Textbox("zeros", visible=False, label="Edges"),
     ]  # fmt: skip
-    ask = gr.Button(visible=False)
-    ask.click(shown(run), [architecture, size], [frame, said], api_name=API)
-    ask.click(shown(run_layers), [layers, size], frame, api_name=f"{API}_of_layers")
-    ask.click(shown(run_steps), settings, [frame, said], api_name="convolution_steps")
+    endpoint(run, [architecture, size], [frame, said], API)
+    endpoint(run_layers, [layers, size], frame, f"{API}_of_layers")
+    endpoint(run_steps, settings, [frame, said], "convolution_steps")

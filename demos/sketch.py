@@ -29,7 +29,7 @@ from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Answer, Canvas, Choices, Picture, shown, table, when_first_opened
+from demos._parts import Answer, Canvas, Choices, Picture, endpoint, shown, table, when_first_opened
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -540,9 +540,11 @@ def build() -> None:
 
     # Whatever comes onto the sheet, from a pen, a file or an example, is looked at: while it is drawn, too.
     canvas.change(shown(look), [canvas, own], answers, trigger_mode="always_last", **quiet)
-    picture.upload(shown(run), picture, [sketch, cnn, dnn, received], api_name=API).success(
+    picture.upload(shown(run), picture, [sketch, cnn, dnn, received], api_visibility="private").success(
         fitted, picture, canvas, **quiet
     )
+    all_ten = [gr.Label(label=name, visible=False) for name in ("SketchNet", "FashionCNN", "FashionDNN")]
+    endpoint(run, picture, [*all_ten, received], API)
     examples.click(sheet, examples, canvas, **quiet)
     when_first_opened(lambda: [sheet(next(iter(SHOWN)))], [canvas], **quiet)
 

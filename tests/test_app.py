@@ -16,6 +16,7 @@ import gradio as gr
 import pytest
 
 import app
+from cnn_core import images
 from cnn_core.errors import Refused
 
 ROOT = Path(__file__).parents[1]
@@ -62,19 +63,52 @@ def test_run_is_typed_and_described(tab):
 @every_tab
 def test_run_is_an_endpoint_described_by_its_docstring(tab, endpoints):
     assert tab.API in endpoints
-    assert endpoints[tab.API]["description"].split() == tab.run.__doc__.split("Args:")[0].split()
+    first, *_ = inspect.getdoc(tab.run).split("\n\n")
+    assert endpoints[tab.API]["description"].startswith(" ".join(first.split()))
 
 
-def test_every_endpoint_is_in_the_readme_and_described(endpoints):
+def test_every_endpoint_is_in_the_readme_with_its_parameters(endpoints):
+    """Which is also what keeps their names and order from changing unnoticed."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = readme.split("<!-- endpoints -->")[1].split("<!-- /endpoints -->")[0]
-    assert set(re.findall(r"^\| `/(\w+)", listed, re.MULTILINE)) == set(endpoints)
-    assert [name for name, about in endpoints.items() if not about["description"].strip()] == []
+    found = dict(re.findall(r"^\| `/(\w+)\((.*?)\)`", listed, re.MULTILINE))
+    assert found == {
+        name: ", ".join(parameter["parameter_name"] for parameter in about["parameters"])
+        for name, about in endpoints.items()
+    }
 
 
-def test_every_parameter_of_an_endpoint_has_a_label(endpoints):
+def test_nothing_else_can_be_called_by_name(address, endpoints):
+    with urlopen(f"{address}config", timeout=30) as answer:
+        events = json.load(answer)["dependencies"]
+    assert {event["api_name"] for event in events if event["api_visibility"] != "private"} == set(endpoints)
+
+
+def test_every_endpoint_says_what_it_takes_gives_and_refuses(endpoints):
+    pictures = f"at most {images.MOST_BYTES / 1e6:g} MB and {images.MOST_PIXELS / 1e6:g} megapixels"
     for name, about in endpoints.items():
-        assert all(parameter["label"].strip() for parameter in about["parameters"]), name
+        does, _, gives = about["description"].partition(" Returns: ")
+        assert len(does.split()) >= 5, name
+        assert len(gives.split()) >= 5, name
+        assert "refused" in about["description"].lower(), name
+        for parameter in about["parameters"]:
+            written = parameter["python_type"]["description"]
+            assert parameter["label"].strip(), name
+            assert len(written.split()) >= 3, f"{name}: {parameter['parameter_name']}"
+            assert written.endswith("."), f"{name}: {written}"  # not cut short
+            if parameter["component"] == "Image":
+                assert pictures in written, name
+
+
+def test_programs_hear_of_closed_lists_only_where_there_are_any(endpoints):
+    """Gradio says of lists beside which other names may be typed that they are all there is."""
+    closed = {
+        f"{name}: {parameter['parameter_name']}"
+        for name, about in endpoints.items()
+        for parameter in about["parameters"]
+        if "enum" in json.dumps(parameter["type"])
+    }
+    assert closed == {"train_classifier: strategy", "feature_maps: order", "saliency: method"}
 
 
 # The page

@@ -6,6 +6,7 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import gradio as gr
 import httpx
@@ -170,6 +171,12 @@ def test_no_picture_is_none(client):
     assert client.predict(None, api_name="/look") == "empty"
 
 
+def test_an_upload_may_be_named_by_its_address(url):
+    """As Gradio's own tool for MCP clients names it; the server itself cannot be asked for it."""
+    path = httpx.post(f"{url}gradio_api/upload", files={"files": ("a b.png", png(boot()))}).json()[0]
+    assert call(url, "look", {"path": f"{url}gradio_api/file={quote(path)}", "meta": FILE})[0]
+
+
 def test_data_url_is_read(url):
     assert call(url, "look", {"url": data_url(png(boot()))})[0]
 
@@ -199,6 +206,9 @@ WEB = "That web address gave no picture: please download it and send the file it
         pytest.param({"path": "http://169.254.169.254/latest", "meta": FILE}, WEB, id="a neighbour's address"),
         pytest.param({"path": "http://[::1]:1/", "meta": FILE}, WEB, id="this machine in IPv6"),
         pytest.param({"path": "http://", "meta": FILE}, WEB, id="half an address"),
+        pytest.param({"path": "{url}gradio_api/file={server_picture}", "meta": FILE}, WEB, id="its file's address"),
+        pytest.param({"path": "{url}gradio_api/file={uploads}/../server.png", "meta": FILE}, WEB, id="up and out"),
+        pytest.param({"path": "{url}gradio_api/file=a%00b", "meta": FILE}, RELOAD, id="NUL in an address"),
         pytest.param({"path": "{url}config"}, AGAIN, id="an address as a path"),
         pytest.param({"url": "{url}config"}, AGAIN, id="an address as an address"),
         pytest.param({"url": "file:///etc/passwd"}, AGAIN, id="a file's address"),

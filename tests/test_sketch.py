@@ -190,6 +190,7 @@ def test_classify_sketch_answers_like_the_function(client, drawn):
         assert answer["label"] == max(probabilities, key=probabilities.get)
         best = answer["confidences"][0]
         assert best["confidence"] == pytest.approx(probabilities[best["label"]], abs=1e-4)
+        assert {each["label"] for each in answer["confidences"]} == set(probabilities)  # all ten
     with Image.open(received) as picture:
         assert picture.size == (28, 28)
         np.testing.assert_array_equal(np.asarray(picture.convert("L")), np.asarray(expected[3]))
