@@ -72,6 +72,11 @@ THEME = themes.Base(
     stat_background_fill_dark="*primary_500",
 )
 
+# A week is what Gradio says of its links; two hours follow from `delete_cache` below.
+PUBLIC = """Public: {address} until Ctrl+C, for a week at most.
+  Whoever has that address can use every tab and endpoint on this machine; all of it passes through Gradio's server.
+  Files that are sent, and files made of them, can be read by whoever knows their own address, for up to two hours."""
+
 GRACE = 1.0  # s between the page being up and the warm-up
 
 LAUNCH: dict[str, Any] = {
@@ -128,8 +133,8 @@ def serve(page: gr.Blocks, **where: Any) -> str:
 
     Args:
         page: what `build_app` made.
-        **where: `server_name`, `server_port`, `share` and `root_path` of `gr.Blocks.launch`; where they are `None` or
-            left out, GRADIO_SERVER_NAME and its like in the environment decide, which a Space sets.
+        **where: `server_name`, `server_port`, `root_path`, `share` and `mcp_server` of `gr.Blocks.launch`; where they
+            are `None` or left out, GRADIO_SERVER_NAME and its like in the environment decide, which a Space sets.
 
     Returns:
         The page's address.
@@ -158,6 +163,7 @@ def main(arguments: list[str] | None = None) -> gr.Blocks:
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets other machines in")
     parser.add_argument("--port", type=int, help="port to listen on; by default the first free one from 7860")
     parser.add_argument("--share", action="store_true", default=None, help="also open a public gradio.live address")
+    parser.add_argument("--mcp", action="store_true", default=None, help="offer every endpoint to MCP clients too")
     parser.add_argument("--root-path", metavar="PATH", help="path under which a reverse proxy serves the page")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page (default: %(default)s)")
     parser.add_argument(
@@ -171,11 +177,16 @@ def main(arguments: list[str] | None = None) -> gr.Blocks:
     page = build_app(chosen.lang)
     where = {"server_name": chosen.host, "server_port": chosen.port, "root_path": chosen.root_path}
     try:
-        address = serve(page, share=chosen.share, **where)
+        address = serve(page, share=chosen.share, mcp_server=chosen.mcp, **where)
     except OSError as error:
         parser.exit(1, f"ConvLens cannot be served there; try another --host or --port. ({error})\n")
+    if page.mcp_error:
+        page.close(verbose=False)
+        parser.exit(1, f"For --mcp, install what requirements-mcp.txt lists. ({page.mcp_error})\n")
     if address:  # none when `gradio app.py` runs this again for a change: the page is being served already
         print(f"ConvLens: {address} (Ctrl+C stops it)", flush=True)
+        if page.share_url:
+            print(PUBLIC.format(address=page.share_url), flush=True)
         later = threading.Timer(GRACE, warm_up)  # importing PyTorch at once would hold up the first page
         later.name, later.daemon = "warm-up", True
         later.start()

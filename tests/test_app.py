@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import benchmark_startup
 import gradio as gr
+import gradio.networking
 import pytest
 
 import app
@@ -209,7 +211,7 @@ def test_help_names_every_option():
     found = subprocess.run(
         [sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    options = {"--host", "--port", "--share", "--root-path", "--lang", "--weights-repo"}
+    options = {"--host", "--port", "--share", "--mcp", "--root-path", "--lang", "--weights-repo"}
     assert options <= set(found.stdout.replace("[", " ").split())
 
 
@@ -241,16 +243,81 @@ def started(monkeypatch):
 
 def test_main_serves_then_warms_up_then_waits(started, capsys):
     app.main([])
-    nowhere = {"server_name": None, "server_port": None, "root_path": None, "share": None}
+    nowhere = {"server_name": None, "server_port": None, "root_path": None, "share": None, "mcp_server": None}
     assert started == [nowhere, "warmed up", "blocked"]
     assert "http://127.0.0.1:1/" in capsys.readouterr().out
 
 
 def test_main_passes_its_options_on(started, monkeypatch):
     monkeypatch.setenv("CONVLENS_WEIGHTS_REPO", "")
-    app.main(["--host", "0.0.0.0", "--port", "8000", "--root-path", "/demos", "--share", "--weights-repo", "me/nets"])
-    assert started[0] == {"server_name": "0.0.0.0", "server_port": 8000, "root_path": "/demos", "share": True}
+    where = {"server_name": "0.0.0.0", "server_port": 8000, "root_path": "/demos"}
+    given = ["--host", "0.0.0.0", "--port", "8000", "--root-path", "/demos"]
+    app.main([*given, "--share", "--mcp", "--weights-repo", "me/nets"])
+    assert started[0] == where | {"share": True, "mcp_server": True}
     assert app.os.environ["CONVLENS_WEIGHTS_REPO"] == "me/nets"
+
+
+@pytest.fixture
+def shared_page(monkeypatch, three_tabs):
+    """Run `main` with --share and a tunnel that ends here: the page, what the tunnel was told, other hosts asked."""
+    asked, hosts, pages = [], [], []
+    connect = socket.socket.connect
+
+    def here_only(self, address):
+        if isinstance(address, tuple) and address[0] != "127.0.0.1":
+            hosts.append(address[0])
+        return connect(self, address)
+
+    def run(tunnel):
+        monkeypatch.setattr(gradio.networking, "setup_tunnel", lambda **where: asked.append(where) or tunnel())
+        monkeypatch.setattr(socket.socket, "connect", here_only)
+        monkeypatch.setattr(app, "warm_up", lambda: None)
+        monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: None)
+        pages.append(app.main(["--share", "--host", "127.0.0.1"]))
+        return pages[-1], asked, hosts
+
+    yield run
+    for page in pages:
+        page.close(verbose=False)
+
+
+def test_sharing_says_what_is_public_and_for_how_long(shared_page, capsys):
+    page, (tunnel,), hosts = shared_page(lambda: "https://0123456789abcdef.gradio.live")
+    assert (tunnel["local_host"], tunnel["local_port"]) == ("127.0.0.1", page.server_port)
+    assert len(tunnel["share_token"]) >= 32  # nobody guesses it
+    said = capsys.readouterr().out
+    assert "Public: https://0123456789abcdef.gradio.live until Ctrl+C, for a week at most." in said
+    assert "every tab and endpoint" in said
+    assert page.delete_cache == (3600, 3600)  # "up to two hours": looked at every hour, deleted if older than one
+    assert hosts == []
+    with urlopen(page.local_url, timeout=30) as answer:  # here as well
+        assert answer.status == 200
+
+
+def test_sharing_that_fails_leaves_nothing_public(shared_page, capsys):
+    def out_of_reach():
+        raise RuntimeError("Could not get share link from Gradio API Server.")
+
+    page, _, hosts = shared_page(out_of_reach)
+    said = capsys.readouterr().out
+    assert "Could not create share link" in said
+    assert "Public:" not in said
+    assert page.share_url is None
+    assert hosts == []
+
+
+def test_gradio_still_says_a_week():
+    """The length of time that `PUBLIC` repeats."""
+    assert "up to 1 week" in inspect.getsource(gr.Blocks.launch)
+
+
+def test_mcp_without_its_package_is_said_in_one_sentence(monkeypatch, three_tabs, capsys):
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: None)
+    with pytest.raises(SystemExit) as stopped:
+        app.main(["--mcp", "--host", "127.0.0.1"])
+    assert stopped.value.code == 1
+    assert "requirements-mcp.txt" in capsys.readouterr().err
 
 
 def test_warming_up_goes_on_where_weights_are_out_of_reach(three_tabs, monkeypatch, caplog):

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from app import TABS
+from cnn_core import networks, zoo
 from cnn_core.weights import WEIGHTS, HubFile
+from demos import model_zoo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,7 +75,18 @@ def test_models_at_the_top_are_those_of_the_hub():
     assert set(FRONT["models"]) == {row.source.repo for row in WEIGHTS.values() if isinstance(row.source, HubFile)}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
+def test_what_the_zoo_first_asks_the_hub_for_is_preloaded(monkeypatch):
+    monkeypatch.delenv("CONVLENS_WEIGHTS_REPO", raising=False)
+    asked = [zoo.sources(name)[0] for name in model_zoo.FIRST]
+    files = f"config.json,{zoo.FILE}"  # what `zoo.describe` and `zoo.make` fetch
+    hub = {name: source.repo for name, source in zip(model_zoo.FIRST, asked, strict=True) if isinstance(source, HubFile)}
+    assert FRONT["preload_from_hub"] == [f"{repo} {files}" for repo in hub.values()]
+    numbers = [each.numel() for name in hub for each in networks.build(name, numberless=True).parameters()]
+    assert f"({sum(numbers) * 4 / 1e9:.1f} GB)" in section("Put it online")
+    assert "HF_HOME" not in section("Put it online")  # preloaded files lie where the Hub's library looks without it
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-mcp.txt", "tests/requirements.txt"])
 def test_every_requirement_is_an_exact_pin(name):
     assert all(re.fullmatch(r"\d+(\.\d+)+", version) for version in pins(name).values())
 
@@ -84,6 +97,14 @@ def test_every_requirement_is_an_exact_pin(name):
 def test_tabs_table_lists_the_tabs_in_order():
     assert [row[0].strip("`") for row in table("tabs")] == [tab.NAME for tab in TABS]
     assert all(question.endswith("?") for _, question, *_ in table("tabs"))
+
+
+def test_what_a_space_can_and_cannot_is_told():
+    told = section("Put it online")
+    rows = {line.split("|")[1].strip() for line in told.splitlines() if line.startswith("| ")}
+    assert {"free", "PRO"} <= rows
+    for fact in ("ZeroGPU", "CPU Basic", "SSR", "Copy link", "hf.space", "gone at every restart", "--share"):
+        assert fact in told, fact
 
 
 def test_weights_table_lists_the_weights():
