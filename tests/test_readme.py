@@ -77,9 +77,9 @@ def test_models_at_the_top_are_those_of_the_hub():
 
 def test_what_the_zoo_first_asks_the_hub_for_is_preloaded(monkeypatch):
     monkeypatch.delenv("CONVLENS_WEIGHTS_REPO", raising=False)
-    asked = [zoo.sources(name)[0] for name in model_zoo.FIRST]
+    asked = {name: zoo.sources(name)[0] for name in model_zoo.FIRST}
     files = f"config.json,{zoo.FILE}"  # what `zoo.describe` and `zoo.make` fetch
-    hub = {name: source.repo for name, source in zip(model_zoo.FIRST, asked, strict=True) if isinstance(source, HubFile)}
+    hub = {name: source.repo for name, source in asked.items() if isinstance(source, HubFile)}
     assert FRONT["preload_from_hub"] == [f"{repo} {files}" for repo in hub.values()]
     numbers = [each.numel() for name in hub for each in networks.build(name, numberless=True).parameters()]
     assert f"({sum(numbers) * 4 / 1e9:.1f} GB)" in section("Put it online")
