@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cnn_core import weights
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import Photograph
 from cnn_core.weights import HubFile, WeightsUnavailable
 
@@ -140,9 +140,10 @@ def _from_hub(repo: str) -> Backbone:
         # What the file has more of is the last layer's.
         missing = network.load_state_dict(load_file(_file(repo, source.file)), strict=False).missing_keys
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsUnavailable(repo, source, "the file does not fit the network") from error
+        raise WeightsUnavailable(repo, source, Words("the file does not fit the network")) from error
     if missing:
-        raise WeightsUnavailable(repo, source, f"the file does not fit the network ({missing[0]} is missing)")
+        reason = Words("the file does not fit the network ({name} is missing)", name=missing[0])
+        raise WeightsUnavailable(repo, source, reason)
     return _measured(repo, network, side, mean, std, layout)
 
 
@@ -161,10 +162,10 @@ def _described(repo: str) -> tuple[dict[str, Any], int, tuple[float, ...], tuple
     except Refused:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = "it is neither timm's nor torchvision's layout"
+        reason = Words("it is neither timm's nor torchvision's layout")
         raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason) from error
     if not 16 <= side <= MOST_SIDE or not len(mean) == len(std) == 3 or not all(std):
-        reason = f"it wants other pictures than RGB of 16 to {MOST_SIDE} px"
+        reason = Words("it wants other pictures than RGB of 16 to {most} px", most=MOST_SIDE)
         raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason)
     return layout, side, mean, std
 
@@ -180,7 +181,8 @@ def _file(repo: str, name: str) -> Path:
     with suppress(Exception):  # what is wrong, `fetch` says
         size = get_hf_file_metadata(hf_hub_url(repo, name), timeout=weights.ANSWER).size or 0
     if size > MOST_BYTES:
-        raise WeightsUnavailable(repo, source, f"the file has {size // 1_000_000:,} MB, which is too much here")
+        reason = Words("the file has {size:,} MB, which is too much here", size=size // 1_000_000)
+        raise WeightsUnavailable(repo, source, reason)
     return source.fetch(repo)
 
 

@@ -196,7 +196,7 @@ def follow(layers: list[ChainLayer], size: int | tuple[int, ...], most_units: in
                 axis.add([len(axis.steps) - 1], window, units, pools=pools)
             except Refused as refused:
                 raise Refused("Layer {number} ({op}): {reason}",
-                              number=number, op=layer.op, reason=str(refused)) from refused  # fmt: skip
+                              number=number, op=layer.op, reason=refused.words) from refused  # fmt: skip
         followed.append(
             Followed(layer, tuple(a.steps[-1].size for a in graph), tuple(a.steps[-1].reach for a in graph))
         )

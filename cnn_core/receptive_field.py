@@ -17,7 +17,7 @@ from fractions import Fraction
 from functools import reduce
 from math import gcd, lcm
 
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 
 MOST_SIZE = 8192  # px of an input; beyond, nothing is learnt that a smaller one does not show
 MOST_TAPS = 2**16  # that the units of a list touch in all; the lists of a few odd factors multiply into the millions
@@ -271,13 +271,13 @@ class Reach:
         field: of the local way from the picture to the map.
         pooled: there is no other way than through a pooling over the whole axis: every unit sees everything.
         everything: beside the local way there is a pooled one (squeeze-and-excitation, normalisation over places).
-        misaligned: why branches that meet here or before do not keep step or centre, or "".
+        misaligned: why branches that meet here or before do not keep step or centre, or `None`.
     """
 
     field: Field = PIXEL
     pooled: bool = False
     everything: bool = False
-    misaligned: str = ""
+    misaligned: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -297,13 +297,14 @@ class Step:
     reach: Reach
 
 
-def _misaligned(ways: Sequence[Field]) -> str:
-    """Why units of maps that are brought together do not belong together, or ""."""
+def _misaligned(ways: Sequence[Field]) -> Words | None:
+    """Why units of maps that are brought together do not belong together."""
     if len(jumps := sorted({way.jump for way in ways})) > 1:
-        return f"one branch moves on by {float(jumps[0]):g} px per unit, another by {float(jumps[-1]):g} px"
+        return Words("one branch moves on by {least:g} px per unit, another by {most:g} px",
+                     least=float(jumps[0]), most=float(jumps[-1]))  # fmt: skip
     if len(centres := sorted({way.centre for way in ways if len(way.spans) == 1})) > 1:
-        return f"the branches' centres lie {float(centres[-1] - centres[0]):g} px apart"
-    return ""
+        return Words("the branches' centres lie {apart:g} px apart", apart=float(centres[-1] - centres[0]))
+    return None
 
 
 @dataclass
@@ -339,7 +340,7 @@ class Axis:
         reach = Reach(
             pooled=local[0].pooled or pools,
             everything=len(local) < len(reaches) or any(each.everything for each in reaches),
-            misaligned=next((each.misaligned for each in local if each.misaligned), "") or _misaligned(ways),
+            misaligned=next((each.misaligned for each in local if each.misaligned), None) or _misaligned(ways),
         )
         number, units = len(self.steps), self.steps[inputs[0]].size if size is None else size
         self.steps.append(Step(tuple(inputs), window, units, reach))

@@ -147,7 +147,7 @@ class Trace:
         return {layer.name: layer for layer in self.layers} | self.outputs
 
 
-class Unfollowable(Exception):
+class Unfollowable(Refused):
     """An operation after which places of the map are no longer places of the picture."""
 
 
@@ -182,7 +182,7 @@ def trace(network: nn.Module, size: int | Sequence[int]) -> Trace:
             "From {layer} on each unit depends on the whole picture, or on parts of it that are no box ({reason}): "
             "what is listed ends there.",
             layer=recorder.here or type(network).__name__,
-            reason=str(reason),
+            reason=reason.words,
         )
     except Refused:
         raise
@@ -192,12 +192,12 @@ def trace(network: nn.Module, size: int | Sequence[int]) -> Trace:
                           "made for.", layer=recorder.here or type(network).__name__)  # fmt: skip
     found = recorder.layers
     if stopped and sum(any(k > s for k, s in zip(each.kernel, each.stride, strict=True)) for each in found) < 2:
-        if "whole picture" in stopped.sentence:
+        if "whole picture" in stopped.words.template:
             raise Refused(
                 "{network} mixes all places of the picture almost from the start, as transformers do (at {layer}): its "
                 "units have no receptive field to speak of.",
                 network=type(network).__name__,
-                layer=stopped.values["layer"],
+                layer=stopped.words.values["layer"],
             ) from stopped
         raise Refused("{network} takes no picture of {size} px: choose the size that it was made for.",
                       network=type(network).__name__, size="×".join(map(str, sizes))) from stopped  # fmt: skip
@@ -352,7 +352,7 @@ class Recorder(TorchDispatchMode):
                 continue
             shapes = [tuple(each.shape) for each in known]
             if output.dim() < max(map(len, shapes)) or not _spread_to(shapes, tuple(output.shape)):
-                raise Unfollowable(f"the operation {name} cannot be followed")
+                raise Unfollowable("the operation {name} cannot be followed", name=name)
             self.join(known, output)
             inside = self.calls and self.calls[-1].leaf
             if inside or len(known) > 1:
@@ -809,7 +809,7 @@ WANDERING = """roll flip sort topk fft_rfft2 fft_fft2 cumsum gather index index_
 
 @rule(*WANDERING.split())
 def _wanders(recorder: Recorder, func: Any, *rest: Any, **settings: Any) -> Any:
-    raise Unfollowable(f"the operation {func.overloadpacket.__name__} moves places about")
+    raise Unfollowable("the operation {name} moves places about", name=func.overloadpacket.__name__)
 
 
 @rule("sym_size", "sym_stride", "sym_numel", "size", "is_contiguous", "stride", "dim")

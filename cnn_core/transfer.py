@@ -130,12 +130,17 @@ def _check_classes(classes: dict[str, list[int]], skipped: list[Skipped]) -> Non
         )
     name, fewest = min(classes.items(), key=lambda item: len(item[1]))
     if len(fewest) < 2:
-        left_out = [each.name for each in skipped[:3]]
+        if skipped:
+            raise Refused(
+                "The class {name} has one readable picture and needs at least two ({unread} could not be read): one to "
+                "learn from, and one to be tested with.",
+                name=name,
+                unread=", ".join(each.name for each in skipped[:3]),
+            )
         raise Refused(
-            "The class {name} has one readable picture and needs at least two{more}: one to learn from, and one to be "
+            "The class {name} has one readable picture and needs at least two: one to learn from, and one to be "
             "tested with.",
             name=name,
-            more=f" ({', '.join(left_out)} could not be read)" if left_out else "",
         )
 
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from cnn_core import model_cache
 from cnn_core.data import CAT_DOG_CLASSES, FASHION_CLASSES
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from cnn_core.models.fashion import FashionCNN, FashionDNN
 from cnn_core.models.resnet import ResNet
 from cnn_core.models.sketch import SketchNet
@@ -42,18 +42,19 @@ ANSWER = 4.0  # s the Hub has for its first answer; its own client would wait an
 STALL = 8.0  # s without a new byte after which a download is given up; one that moves may take as long as it needs
 REMEMBER = 60.0  # s a server that could not be reached is left alone
 STATUS = {
-    401: "a valid token is needed (HF_TOKEN), or there is no such repository",
-    403: "the token does not allow it (a gated repository asks you to accept its conditions first)",
-    404: "there is no such repository, revision or file",
-    429: "the server asks for a pause (too many requests)",
+    401: Words("a valid token is needed (HF_TOKEN), or there is no such repository"),
+    403: Words("the token does not allow it (a gated repository asks you to accept its conditions first)"),
+    404: Words("there is no such repository, revision or file"),
+    429: Words("the server asks for a pause (too many requests)"),
 }
 
 
 class WeightsUnavailable(Refused):
     """A row's weights cannot be had, or are not what they should be; the sentence names row, source and reason."""
 
-    def __init__(self, name: str, source: Source, reason: str) -> None:
+    def __init__(self, name: str, source: Source, reason: Words) -> None:
         super().__init__("No weights for {name} from {source}: {reason}.", name=name, source=source, reason=reason)
+        self.source, self.reason = source, reason
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Shipped:
 
     def fetch(self, name: str) -> Path:
         """Nothing to fetch it from."""
-        raise WeightsUnavailable(name, self, "the file is not there, or may not be read")
+        raise WeightsUnavailable(name, self, Words("the file is not there, or may not be read"))
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class TorchvisionWeights:
         from torchvision.models import get_weight
 
         if constants.HF_HUB_OFFLINE:
-            raise WeightsUnavailable(name, self, "HF_HUB_OFFLINE keeps this process off the network")
+            raise WeightsUnavailable(name, self, Words("HF_HUB_OFFLINE keeps this process off the network"))
 
         def download() -> Path:
             if name in transfers:
@@ -228,7 +229,8 @@ def load(name: str) -> nn.Module:
         network.load_state_dict(READERS[path.suffix](path, network.state_dict()))
     except (SafetensorError, ValueError) as error:
         discard(path)
-        raise WeightsUnavailable(name, source, f"the file does not fit the network ({error})") from error
+        reason = Words("the file does not fit the network ({error})", error=error)
+        raise WeightsUnavailable(name, source, reason) from error
     return network.eval()
 
 
@@ -241,7 +243,7 @@ def shared(name: str) -> nn.Module:
         return network
 
 
-_failures: dict[str, tuple[float, str]] = {}  # server -> when it failed (s, monotonic), and why
+_failures: dict[str, tuple[float, Words]] = {}  # server -> when it failed (s, monotonic), and why
 transfers: dict[str, tuple[int, int]] = {}  # name -> bytes that have come of how many (0: not known), while they come
 
 
@@ -281,7 +283,7 @@ def _whole(name: str, source: Source, sha256: str | None) -> Path:
     path = source.here() or source.fetch(name)
     if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         discard(path)
-        raise WeightsUnavailable(name, source, "its SHA-256 is not the one in the table")
+        raise WeightsUnavailable(name, source, Words("its SHA-256 is not the one in the table"))
     return path
 
 
@@ -295,7 +297,7 @@ def discard(path: Path) -> None:
 
 def _fetch(name: str, source: Source, download: Callable[[], Path], folder: Path, server: str) -> Path:
     """`download()` in bounded time, with every failure explained and a server out of reach left alone for a while."""
-    failed_at, reason = _failures.get(server, (float("-inf"), ""))
+    failed_at, reason = _failures.get(server, (float("-inf"), Words("")))
     if monotonic() - failed_at < REMEMBER:
         raise WeightsUnavailable(name, source, reason)
     try:
@@ -342,27 +344,28 @@ def _size(folder: Path) -> int:
     return total
 
 
-def reason_of(error: Exception) -> tuple[str, bool]:
+def reason_of(error: Exception) -> tuple[Words, bool]:
     """Why a transfer failed, as the end of a sentence, and whether the server is better left alone for a while."""
     from huggingface_hub import errors
     from huggingface_hub.utils import httpx
 
     match error:
         case errors.OfflineModeIsEnabled():
-            return "HF_HUB_OFFLINE keeps this process away from the Hub", False
+            return Words("HF_HUB_OFFLINE keeps this process away from the Hub"), False
         case errors.HfHubHTTPError(response=response):
             code = response.status_code
-            return STATUS.get(code, f"the server answered {code}"), code == 429 or code >= 500
+            return STATUS.get(code, Words("the server answered {code}", code=code)), code == 429 or code >= 500
         case errors.HFValidationError():
-            return "that is not the name of a repository", False
+            return Words("that is not the name of a repository"), False
         case httpx.HTTPError() | httpx.InvalidURL() | TimeoutError() | errors.LocalEntryNotFoundError():
-            return "the server cannot be reached, or does not answer as it should", True
+            return Words("the server cannot be reached, or does not answer as it should"), True
         case OSError(errno=int()):
-            return f"the cache cannot be written ({error.strerror}; HF_HOME or TORCH_HOME moves it)", False
+            why = error.strerror
+            return Words("the cache cannot be written ({why}; HF_HOME or TORCH_HOME moves it)", why=why), False
         case RuntimeError(__cause__=Exception() as cause):  # how the Hub's client wraps a failed upload
             return reason_of(cause)
         case OSError() | RuntimeError():  # RuntimeError: torch's answer to a file with a wrong hash
-            return f"the transfer broke off ({str(error).splitlines()[0].rstrip('.')})", False
+            return Words("the transfer broke off ({why})", why=str(error).splitlines()[0].rstrip(".")), False
     raise error
 
 
@@ -419,31 +422,32 @@ def publish(repo: str, private: bool = False) -> str:
     refused = partial(Refused, "Nothing was published to {repo}: {reason}.", repo=repo)
     sources = [row.source for row in WEIGHTS.values() if isinstance(row.source, Shipped) and row.source.here()]
     if not sources:
-        raise refused(reason=f"there are no weights in {FOLDER}")
+        raise refused(reason=Words("there are no weights in {folder}", folder=FOLDER))
     patterns = ["README.md", *(f"{Path(source.file).parent}/*" for source in sources)]
     try:
         return upload(repo, FOLDER, patterns, private)
-    except OSError as error:
-        raise refused(reason=error) from error
+    except Refused as error:
+        raise refused(reason=error.words) from error
 
 
 def upload(repo: str, folder: Path, patterns: list[str], private: bool) -> str:
     """Put files of a folder into a model repository on the Hub, made if need be; returns its address.
 
     Raises:
-        OSError: the Hub did not take them; the message is the reason.
+        Refused: the Hub did not take them; no sentence, the reason only.
     """
     from huggingface_hub import HfApi, constants, get_token
     from huggingface_hub.utils import get_session
 
     if not get_token():
-        raise OSError("the Hub wants a token that may write; set HF_TOKEN or run `hf auth login`")
+        raise Refused("the Hub wants a token that may write; set HF_TOKEN or run `hf auth login`")
     try:
         get_session().head(constants.ENDPOINT, timeout=ANSWER)  # the calls below wait for a silent server for ever
         address = HfApi().create_repo(repo, private=private or None, exist_ok=True)
         HfApi().upload_folder(repo_id=repo, folder_path=folder, allow_patterns=patterns)
     except Exception as error:
-        raise OSError(reason_of(error)[0]) from error
+        reason = reason_of(error)[0]
+        raise Refused(reason.template, **reason.values) from error
     return str(address)
 
 

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from cnn_core import feature_maps, model_cache, networks, weights
 from cnn_core.catalogue import CATALOGUE
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Photograph, Preprocess
 from cnn_core.weights import HubFile, Source, TorchvisionWeights, WeightsUnavailable
 
@@ -308,7 +308,7 @@ def _config(repo: str, fetch: bool = True) -> dict[str, Any]:
     except (ValueError, OSError):
         config = None
     if not isinstance(config, dict):
-        raise WeightsUnavailable(repo, source, "it is no description of a network")
+        raise WeightsUnavailable(repo, source, Words("it is no description of a network"))
     return config
 
 
@@ -359,7 +359,7 @@ def _described(repo: str, config: Mapping[str, Any]) -> Description:
         count = int(config.get("num_classes", said.get("num_classes", 1000)))
         preprocess = _photograph(config)
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
-        reason = "what it says of pictures and classes cannot be used"
+        reason = Words("what it says of pictures and classes cannot be used")
         raise WeightsUnavailable(repo, HubFile(repo, "config.json"), reason) from error
     if count < 2:
         raise Refused("{name} gives features, no classes: choose a network that classifies pictures.", name=repo)
@@ -398,7 +398,7 @@ def make(name: str) -> Network:
     if name.startswith(UNTRAINED):
         return _untrained(name)
     found = sources(name)
-    failures = []
+    failures: list[WeightsUnavailable] = []
     for source in sorted(found, key=lambda source: not source.here()):  # what is here is not fetched from elsewhere
         try:
             return _load(name, source)
@@ -406,7 +406,7 @@ def make(name: str) -> Network:
             failures.append(failure)
     if len(failures) == 1:
         raise failures[0]
-    reasons = "; ".join(f"{failure.values['source']}: {failure.values['reason']}" for failure in failures)
+    reasons = [Words("{source}: {reason}", source=each.source, reason=each.reason) for each in failures]
     raise Refused("No weights for {name} ({reasons}).", name=name, reasons=reasons) from failures[0]
 
 
@@ -421,7 +421,7 @@ def _load(name: str, source: Source) -> Network:
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         weights.discard(path)
         logging.getLogger(__name__).info("%s", error)
-        raise WeightsUnavailable(name, source, "the file does not fit the network") from error
+        raise WeightsUnavailable(name, source, Words("the file does not fit the network")) from error
     if any(tensor.is_meta for tensor in chain(module.parameters(), module.buffers())):
         whole = described.build()  # it computes what its file does not hold
         whole.load_state_dict(module.state_dict())
@@ -520,9 +520,9 @@ def _architecture(name: str, repo: str, config: Mapping[str, Any]) -> nn.Module:
         if not key.startswith(UNWANTED) and isinstance(value, str | int | float | bool)
     }
     known = timm.is_model(architecture) if "pretrained_cfg" in config else architecture in _torchvision_networks()
-    reason = "its config.json names no network that torchvision or timm knows"
+    reason = Words("its config.json names no network that torchvision or timm knows")
     if any(isinstance(value, int) and abs(value) > MOST_SETTING for value in settings.values()):
-        known, reason = False, "its config.json asks for a network of unreasonable size"
+        known, reason = False, Words("its config.json asks for a network of unreasonable size")
     try:
         if known and "pretrained_cfg" in config:
             return timm.create_model(architecture, num_classes=int(config.get("num_classes", 1000)), **settings)
@@ -585,9 +585,9 @@ def mirror(repo: str, names: Sequence[str] = (), private: bool = False) -> str:
             _convert(name, Path(folder, name))
             try:
                 address = weights.upload(repo, Path(folder), [f"{name}/*"], private)
-            except OSError as error:
+            except Refused as error:
                 raise Refused("{name} was not mirrored to {repo}: {reason}.", name=name, repo=repo,
-                              reason=error) from error  # fmt: skip
+                              reason=error.words) from error  # fmt: skip
     return address
 
 

@@ -174,7 +174,7 @@ def test_sentence_and_its_values_stay_apart():
     with pytest.raises(Refused) as refused:
         images.read(png_header(6000, 5000))
     assert str(refused.value) == "That picture is too large: at most 25 megapixels, please."
-    assert refused.value.sentence == "That picture is too large: at most {limit} megapixels, please."
+    assert refused.value.words.template == "That picture is too large: at most {limit} megapixels, please."
 
 
 def archive():

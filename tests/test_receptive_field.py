@@ -162,15 +162,15 @@ def test_branches_that_do_not_keep_step_are_reported_and_still_exact():
     axis = Axis(9)
     half, third = axis.add([0], sliding(1, 2), 3), axis.add([0], sliding(3, 3), 3)
     reach = axis.steps[axis.add([half, third])].reach
-    assert "2 px per unit" in reach.misaligned
-    assert "3 px" in reach.misaligned
+    assert "2 px per unit" in str(reach.misaligned)
+    assert "3 px" in str(reach.misaligned)
     assert reach.field.spans == ((0, 2), (2, 5), (4, 8))
 
 
 def test_branches_with_other_centres_are_reported():
     axis = Axis(9)
     met = axis.steps[axis.add([axis.add([0], sliding(2), 8), axis.add([0], sliding(1), 8)])].reach
-    assert "0.5 px apart" in met.misaligned
+    assert "0.5 px apart" in str(met.misaligned)
     assert met.field == Field(((0, 1),), 1)
 
 
