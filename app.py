@@ -15,16 +15,17 @@ from typing import Any
 
 import gradio as gr
 from gradio import themes
+from gradio.context import Context
+from starlette.middleware import Middleware
 
 from cnn_core.errors import Refused
-from demos import Demo, cats_dogs, feature_maps, model_zoo, receptive_field, sketch
-from demos._parts import Blocks
-from demos._text import t, use
+from demos import Demo, _about, _visit, cats_dogs, feature_maps, model_zoo, receptive_field, sketch
+from demos._parts import Blocks, Speaking
+from demos._text import CATALOGUES, ENGLISH, speaking, t
 
 TABS: tuple[Demo, ...] = (sketch, cats_dogs, feature_maps, model_zoo, receptive_field)  # in teaching order
 
 DEMOS = Path(__file__).parent / "demos"
-LANGUAGES = ("en", *sorted(catalogue.stem for catalogue in (DEMOS / "text").glob("*.json")))
 
 SANS = ("ui-sans-serif", "system-ui", "sans-serif")  # the visitor's own fonts: nothing to download
 MONO = ("ui-monospace", "Consolas", "monospace")
@@ -88,47 +89,49 @@ LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "max_file_size": "100mb",  # a zip of a thousand photographs; the limit of a picture is in `cnn_core.images`
     "quiet": True,
+    "ssr_mode": False,  # pages differ by language, which Node's server would not know
 }
 
 # In the browser itself: a server that is still loading networks would keep the visitor waiting for the right tab.
 OPEN = """() => {
-    document.documentElement.lang = '%s';
-    for (const touch of ['pointerdown', 'keydown'])
-        addEventListener(touch, () => { window.convlensTouched = true; }, { capture: true, once: true });
     const names = %s, named = new URL(location).searchParams.get('tab');
     window.convlensOpened = true;
     return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
 }"""
-# Tabs report that they are selected also while the page loads, sooner or later, which would overwrite the address.
-REMEMBER = """() => {
-    if (!window.convlensTouched) return;
-    const address = new URL(location);
-    address.searchParams.set('tab', '%s');
-    history.replaceState(null, '', address);
-}"""
 
 
-def build_app(language: str = "en") -> gr.Blocks:
-    """All tabs, in teaching order, in one page; `?tab=` in its address names the one that is open.
+def lay_out() -> None:
+    """All tabs, in teaching order; `?tab=` in the page's address names the one that is open."""
+    names = [tab.NAME for tab in TABS]
+    _visit.build(names)
+    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+        for tab in TABS:
+            with gr.Tab(t(tab.TITLE), id=tab.NAME, elem_id=f"tab-{tab.NAME}") as label:
+                gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
+                tab.build()
+                _about.build(tab.ABOUT)
+            label.select(None, js=f"() => convlens.selected('{tab.NAME}')", api_visibility="private")
+    page = Context.root_block
+    page.load(None, None, tabs, js=OPEN % json.dumps(names), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def build_app(language: str = ENGLISH) -> Blocks:
+    """The page.
 
     Args:
-        language: one of `LANGUAGES`; the process speaks it from now on.
+        language: a key of `CATALOGUES`, spoken to those whose browser asks for none of them.
     """
-    use(language)
-    with Blocks(title="ConvLens", analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        gr.Markdown(f"# ConvLens\n\n{t('See inside convolutional networks.')}", elem_id="heading")
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            for tab in TABS:
-                with gr.Tab(t(tab.TITLE), id=tab.NAME, elem_id=f"tab-{tab.NAME}") as label:
-                    gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
-                    tab.build()
-                label.select(None, js=REMEMBER % tab.NAME, api_visibility="private")
-        names = json.dumps([tab.NAME for tab in TABS])
-        page.load(None, None, tabs, js=OPEN % (language, names), api_visibility="private")
+    with (
+        speaking(language),
+        Blocks(
+            lay_out=lay_out, otherwise=language, title="ConvLens", analytics_enabled=False, delete_cache=(3600, 3600)
+        ) as page,
+    ):
+        lay_out()
     return page
 
 
-def serve(page: gr.Blocks, **where: Any) -> str:
+def serve(page: Blocks, **where: Any) -> str:
     """Serve the page in the background, with the one set of options there is.
 
     Args:
@@ -142,7 +145,8 @@ def serve(page: gr.Blocks, **where: Any) -> str:
     Raises:
         OSError: the port is in use, or the host is not an address of this machine.
     """
-    return page.launch(prevent_thread_lock=True, **LAUNCH, **where)[1]
+    speaking = Middleware(Speaking, otherwise=page.otherwise)
+    return page.launch(prevent_thread_lock=True, app_kwargs={"middleware": [speaking]}, **LAUNCH, **where)[1]
 
 
 def warm_up() -> None:
@@ -165,7 +169,12 @@ def main(arguments: list[str] | None = None) -> gr.Blocks:
     parser.add_argument("--share", action="store_true", default=None, help="also open a public gradio.live address")
     parser.add_argument("--mcp", action="store_true", default=None, help="offer every endpoint to MCP clients too")
     parser.add_argument("--root-path", metavar="PATH", help="path under which a reverse proxy serves the page")
-    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page (default: %(default)s)")
+    parser.add_argument(
+        "--lang",
+        choices=CATALOGUES,
+        default=ENGLISH,
+        help="language for browsers that ask for none of these (default: %(default)s)",
+    )
     parser.add_argument(
         "--weights-repo",
         metavar="OWNER/NAME[@REVISION]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from io import BytesIO
@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 import cnn_core
 from cnn_core.archives import Pictures, Skipped
 from cnn_core.errors import Refused
-from demos._parts import Answer, Names, Picture, endpoint, shown, table
-from demos._text import t
+from demos._parts import Answer, Names, Picture, endpoint, shown, table, told
+from demos._text import language, t
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +71,7 @@ class Session:
         thumbnails: (N, 3, 96, 96) uint8.
         skipped: files that were left out.
         plane: the map of the pictures.
-        shown: what `look` made of it, once it has.
+        shown: what `look` made of it, once it has, by language.
     """
 
     classifier: Classifier
@@ -82,12 +82,17 @@ class Session:
     thumbnails: Tensor | None = None
     skipped: tuple[Skipped, ...] = ()
     plane: Map | None = None
-    shown: list[Any] | None = None
+    shown: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
         """The names of the classes, in the order of the logits."""
         return [str(name)[:60] for name in self.about["classes"]]
+
+    @property
+    def called(self) -> list[str]:
+        """What the page calls the classes: those of the worked example in the visitor's language."""
+        return [t(name) for name in self.classes] if set(self.classes) == set(TEXTURES) else self.classes
 
 
 # ----------------------------------------------------------------------------------------------------- The pictures
@@ -111,7 +116,7 @@ class Tiles:
             for top in range(0, 512 - SQUARE, SQUARE):
                 for left in range(0, 512 - SQUARE, SQUARE):
                     square = whole.crop((left, top, left + SQUARE, top + SQUARE))
-                    yield Picture(f"{name} ({left}, {top})", t(name), square)
+                    yield Picture(f"{name} ({left}, {top})", name, square)
 
 
 Groups = list[tuple[str | None, Any]]
@@ -137,16 +142,13 @@ def groups(archive: str | None, *rows: Any) -> Groups:
     return found or [(None, Tiles())]
 
 
-def told(skipped: Sequence[Skipped], most: int = 5) -> str:
-    """One sentence on files that were left out, as Markdown; nothing if there are none."""
+def left_out(skipped: Sequence[Skipped], most: int = 5) -> str:
+    """On files that were left out, as Markdown; nothing if there are none."""
     if not skipped:
         return ""
-    named = "; ".join(
-        escape(f"{each.name}: {t(each.reason.sentence).format(**each.reason.values)}".rstrip("."))
-        for each in skipped[:most]
-    )
-    more = t(" and {count} more").format(count=len(skipped) - most) if len(skipped) > most else ""
-    return t("{count} skipped ({named}{more})").format(count=len(skipped), named=named, more=more)
+    text = t("{count} skipped ({named} and {more} more)") if len(skipped) > most else t("{count} skipped ({named})")
+    named = "; ".join(escape(f"{each.name}: {told(each.reason)}".rstrip(".")) for each in skipped[:most])
+    return text.format(count=len(skipped), named=named, more=len(skipped) - most)
 
 
 # ----------------------------------------------------------------------------------------------------- Training
@@ -236,7 +238,7 @@ def summary(session: Session) -> str:
     trained = session.trained
     if trained is None:
         return t("Loaded: a classifier of {classes} on {backbone}. Try it on a photograph.").format(
-            classes=escape(", ".join(session.classes)), backbone=escape(session.backbone.name)
+            classes=escape(", ".join(session.called)), backbone=escape(session.backbone.name)
         )
     said = [
         t("<strong>{accuracy:.1%}</strong> of {count} validation pictures are answered right.").format(
@@ -259,7 +261,7 @@ def summary(session: Session) -> str:
             )
         )
     if session.skipped:
-        said.append(told(session.skipped) + ".")
+        said.append(left_out(session.skipped) + ".")
     return " ".join(said)
 
 
@@ -269,8 +271,8 @@ def bar(share: float) -> str:
 
 
 def key(colours: dict[str, str]) -> str:
-    """Which colour is whose on a plot, as HTML."""
-    items = "".join(f'<span style="--colour: {colour}">{escape(t(name))}</span>' for name, colour in colours.items())
+    """Which colour is whose on a plot, by names in the visitor's language, as HTML."""
+    items = "".join(f'<span style="--colour: {colour}">{escape(name)}</span>' for name, colour in colours.items())
     return f'<div class="key">{items}</div>'
 
 
@@ -429,7 +431,7 @@ def race(
         try:
             trained = yield from spoken(transfer.fit(found, collection, plan), say)
         except Refused as refused:  # the others may do
-            rows.append([t(name), t(refused.sentence).format(**refused.values), "", "", ""])
+            rows.append([t(name), told(refused), "", "", ""])
             continue
         rows.append(
             [
@@ -443,7 +445,7 @@ def race(
     caption = t("{count} pictures, {validation} of them for validation; {skipped}").format(
         count=len(collection.labels),
         validation=len(transfer.split(collection.labels)[1]),
-        skipped=told(collection.skipped) or t("none skipped"),
+        skipped=left_out(collection.skipped) or t("none skipped"),
     )
     yield table(heads, rows) + f"<p>{caption}.</p>", frame(points)
 
@@ -479,7 +481,7 @@ def matrix(session: Session) -> str:
         return ""
     counts = session.trained.confusion.numpy()
     shares = counts / counts.sum(1, keepdims=True).clip(1)
-    names = [escape(name) for name in session.classes]
+    names = [escape(name) for name in session.called]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = ""
     for true, row in enumerate(counts):
@@ -509,7 +511,7 @@ def cell(session: Session, where: object) -> str:
     """
     try:
         true, answer = (int(each) for each in str(where).split(","))
-        names = session.classes
+        names = session.called
         title = t("{true} taken for {answer}").format(true=names[true], answer=names[answer])
     except (ValueError, IndexError) as error:
         raise Refused("That cell is not there any more: please choose another.") from error
@@ -529,7 +531,7 @@ def mistakes(session: Session) -> tuple[str, str]:
     trained = session.trained
     if trained is None:
         return "", ""
-    transfer, names = cnn_core.transfer, [escape(name) for name in session.classes]
+    transfer, names = cnn_core.transfer, [escape(name) for name in session.called]
     worst = transfer.worst_mistakes(trained)
     sure = trained.logits.softmax(1)
     said = [
@@ -586,7 +588,7 @@ def answer(session: Session, photograph: Image.Image | None) -> tuple[dict[str, 
     if photograph is None:
         return None, drawn_map(session)
     said, features = cnn_core.transfer.probabilities(session.classifier, photograph, session.backbone.side)
-    return dict(zip(session.classes, said.tolist(), strict=True)), drawn_map(session, features, photograph)
+    return dict(zip(session.called, said.tolist(), strict=True)), drawn_map(session, features, photograph)
 
 
 # ----------------------------------------------------------------------------------------------------- Kept for later
@@ -645,7 +647,7 @@ def look(session: Session | None) -> list[Any]:
         of = session or example()
     except Refused as refused:  # no shipped backbone here
         return [
-            f"<p>{t(refused.sentence).format(**refused.values)}</p>",
+            f"<p>{told(refused)}</p>",
             *[gr.skip()] * 2,
             "",
             "",
@@ -655,9 +657,9 @@ def look(session: Session | None) -> list[Any]:
             "",
             None,
         ]
-    if of.shown is None:
-        of.shown = everything_of(of)
-    outcome, *rest = of.shown
+    if language() not in of.shown:
+        of.shown[language()] = everything_of(of)
+    outcome, *rest = of.shown[language()]
     if session is None:
         about = t("Worked example: {count} squares cut from three photographs of textures, one a class.")
         outcome = f"<p>{about.format(count=len(of.names))}</p>{outcome}"
@@ -667,7 +669,7 @@ def look(session: Session | None) -> list[Any]:
 def everything_of(session: Session) -> list[Any]:
     """What `look` shows: the outcome, the curves, the matrix, the mistakes, the map, and no answer yet."""
     plots = curves(session.trained.history) if session.trained else [gr.skip()] * 2
-    colours = dict(zip(session.classes, COLOURS, strict=False))
+    colours = dict(zip(session.called, COLOURS, strict=False))
     opened = cell(session, "0,0") if session.trained else ""
     told_of = [
         matrix(session),
@@ -723,7 +725,7 @@ def build(tab: gr.Tab | None = None) -> None:
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(t("Waking the worked example …"), elem_id="lab-progress", min_height=48)
             plots = [curve_plot(name, heading) for name, heading in (("loss", t("Loss")), ("accuracy", t("Accuracy")))]
-            gr.HTML(key(PARTS))
+            gr.HTML(key({t(name): colour for name, colour in PARTS.items()}))
             files = gr.File(label=t("Your classifier: weights and card"), visible=False, elem_id="lab-files")
     with gr.Tabs(elem_id="lab-more", overflow_behavior="wrap"):
         with gr.Tab(t("What is taken for what")):
@@ -810,8 +812,7 @@ def build(tab: gr.Tab | None = None) -> None:
         **TRAINING,
     )
     running.success(shown(look), own, everything, **quiet)
-    stopped = t("Stopped: nothing was kept.")
-    stop.click(lambda: stopped, None, progress, cancels=[running], **quiet)
+    stop.click(stopped, None, progress, cancels=[running], **quiet)
 
     def ask_course(backbone: str, *given: Any) -> Iterator[Any]:
         for text, advised_strategy in advise(groups(*given), backbone):
@@ -840,7 +841,7 @@ def build(tab: gr.Tab | None = None) -> None:
         show_progress_on=compared,
         **TRAINING,
     )
-    lap[1].click(lambda: stopped, None, compared, cancels=[begun], **quiet)
+    lap[1].click(stopped, None, compared, cancels=[begun], **quiet)
 
     def open_cell(session: Session | None, event: gr.EventData) -> str:
         return cell(session or example(), event._data.get("cell") if isinstance(event._data, dict) else None)
@@ -860,6 +861,11 @@ def build(tab: gr.Tab | None = None) -> None:
     build_api(archive, backbone, strategy, epochs, rate, augment)
     first = tab.select if tab else Context.root_block.load  # pyright: ignore[reportOptionalMemberAccess]
     first(shown(look), own, everything, **quiet)
+
+
+def stopped() -> str:
+    """What is said once a training is stopped."""
+    return t("Stopped: nothing was kept.")
 
 
 def build_pictures(quiet: dict[str, Any]) -> tuple[list[Any], gr.File]:
@@ -960,7 +966,7 @@ def build_race() -> tuple[list[gr.Button], gr.HTML, gr.LinePlot]:
         elem_classes="keyed",
         visible=False,
     )
-    gr.HTML(key({STRATEGIES[name]: colour for name, colour in RACERS.items()}))
+    gr.HTML(key({t(STRATEGIES[name]): colour for name, colour in RACERS.items()}))
     return buttons, compared, plot
 
 

@@ -13,6 +13,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Lock
 from typing import Any, NoReturn, ParamSpec, TypeVar
 from urllib.parse import unquote
 
@@ -29,13 +30,18 @@ from gradio.utils import get_function_description, get_upload_folder, is_in_or_e
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cnn_core import images
-from cnn_core.errors import Refused
-from demos._text import t
+from cnn_core.data import CAT_DOG_CLASSES, FASHION_CLASSES
+from cnn_core.errors import Refused, Words
+from demos._text import ENGLISH, language, preferred, speaking, t
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+OUR_CLASSES = frozenset((*CAT_DOG_CLASSES, *FASHION_CLASSES))
 
 HTML, CSS, JS = (
     Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("canvas.html", "canvas.css", "canvas.js")
@@ -66,7 +72,22 @@ def shown(run: Callable[P, R]) -> Callable[P, R]:
 
 
 def _say(refused: Refused) -> NoReturn:
-    raise gr.Error(t(refused.sentence).format(**refused.values), print_exception=False) from refused
+    raise gr.Error(told(refused), print_exception=False) from refused
+
+
+def told(said: Refused | Words) -> str:
+    """A refusal, or other words of `cnn_core`, in the visitor's language."""
+    return (said.words if isinstance(said, Refused) else said).said(t)
+
+
+def called(name: str) -> str:
+    """A class in the visitor's language; ImageNet's thousand keep their names."""
+    return t(name) if name in OUR_CLASSES else name
+
+
+def for_label(answer: dict[str, float]) -> dict[str, float]:
+    """Probabilities by class as the page's `gr.Label` shows them; programs get them as they are."""
+    return {called(name): share for name, share in answer.items()}
 
 
 def endpoint(function: Callable[..., Any], inputs: Any, outputs: Any, name: str, **settings: Any) -> None:
@@ -92,13 +113,50 @@ def endpoint(function: Callable[..., Any], inputs: Any, outputs: Any, name: str,
 
 
 class Blocks(gr.Blocks):
-    """Gradio's Blocks, lighter, and a request that no page of ours sends is answered with a sentence too.
+    """Gradio's Blocks, lighter, in the language of each visitor, and with a sentence for every request.
 
     Forged files, missing inputs and values of the wrong type fail before a component sees them. Nothing more than a
     sentence is said; the log has the rest.
+
+    Args:
+        lay_out: makes the contents; called again for each other language that someone asks for. Events and components
+            are those of the page in its first language, and only what they show differs.
+        otherwise: the page's first language, also for those who ask for none of ours.
+        **settings: as for `gr.Blocks`.
     """
 
     FOR_CALLERS = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
+
+    def __init__(
+        self, *, lay_out: Callable[[], object] | None = None, otherwise: str = ENGLISH, **settings: Any
+    ) -> None:
+        self.lay_out, self.otherwise, self.settings = lay_out, otherwise, settings
+        self.configs: dict[str, BlocksConfigDict] = {}
+        self.translating = Lock()
+        super().__init__(**settings)
+
+    @property
+    def config(self) -> BlocksConfigDict:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the page is made of, in the language that is spoken."""
+        own: Any = self.configs[self.otherwise]
+        if self.lay_out is None:
+            return own
+        with self.translating:
+            if language() not in self.configs:
+                with Blocks(**self.settings) as theirs:
+                    self.lay_out()
+                pairs = zip(own["components"], theirs.configs[ENGLISH]["components"], strict=True)
+                self.configs[language()] = own | {"components": [one | {"props": it["props"]} for one, it in pairs]}
+            return self.configs[language()]
+
+    @config.setter
+    def config(self, config: BlocksConfigDict) -> None:
+        self.configs = {self.otherwise: config}
+
+    async def process_api(self, *args: Any, request: Any = None, **kwargs: Any) -> Any:
+        """Work on a request in its visitor's language."""
+        with speaking(preferred(request.query_params, request.headers, self.otherwise) if request else self.otherwise):
+            return await super().process_api(*args, request=request, **kwargs)
 
     def queue(self, *args: Any, **settings: Any) -> gr.Blocks:
         """Two requests at a time and 32 waiting, unless told otherwise; set here, the server is built once less."""
@@ -139,6 +197,19 @@ class Blocks(gr.Blocks):
             raise
         except Exception as error:
             raise gr.Error(t("That request cannot be read: please reload the page and try again.")) from error
+
+
+class Speaking:
+    """Middleware: every answer is given in the language that its request asks for, or in `otherwise`."""
+
+    def __init__(self, app: ASGIApp, otherwise: str = ENGLISH) -> None:
+        self.app, self.otherwise = app, otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        asked = HTTPConnection(scope) if scope["type"] == "http" else None
+        with speaking(preferred(asked.query_params, asked.headers, self.otherwise) if asked else self.otherwise):
+            await self.app(scope, receive, send)
 
 
 class Picture(gr.Image):

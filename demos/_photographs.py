@@ -57,6 +57,15 @@ def uploaded(path: str) -> Image.Image:
     return images.read(path)
 
 
+def picture_of(source: str) -> Image.Image:
+    """A picture by its source: an example's name, or the place of an upload.
+
+    Raises:
+        Refused: it is not there any more, or cannot be read.
+    """
+    return photograph(source) if source in PHOTOGRAPHS else uploaded(source)
+
+
 def reference(source: str) -> str:
     """What an address calls a picture: an example by its name, an upload by its place in Gradio's folder."""
     if source in PHOTOGRAPHS:
@@ -66,14 +75,20 @@ def reference(source: str) -> str:
 
 def handed_over(reference: str | None) -> Image.Image | None:
     """The picture that an address refers to, if it is still there."""
+    source = source_handed_over(reference)
+    return picture_of(source) if source else None
+
+
+def source_handed_over(reference: str | None) -> str:
+    """The source of the picture that an address refers to; "" if it is not there any more."""
     if not reference:
-        return None
+        return ""
+    source = reference if reference in PHOTOGRAPHS else str(Path(get_upload_folder(), reference))
     try:
-        return (
-            photograph(reference) if reference in PHOTOGRAPHS else uploaded(str(Path(get_upload_folder(), reference)))
-        )
+        picture_of(source)
     except (Refused, OSError):
-        return None
+        return ""
+    return source
 
 
 def picture_url(picture: Image.Image, side: int | None = None) -> str:

@@ -1,19 +1,61 @@
-"""The interface in the visitors' language: English stands in the code, other languages in `text/<language>.json`."""
+"""The interface in the visitors' language: English stands in the code, other languages in `text/<language>.json`.
+
+A visitor's language is the one that the address names (`?lang=ko`), else the first that the browser asks for and we
+speak. It holds while their page is handed out and while their request is worked on, and for nobody else.
+"""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-_catalogue: dict[str, str] = {}
+ENGLISH = "en"
+CATALOGUES: dict[str, dict[str, str]] = {ENGLISH: {}} | {
+    file.stem: json.loads(file.read_text(encoding="utf-8"))
+    for file in sorted(Path(__file__).with_name("text").glob("*.json"))
+}
 
-
-def use(language: str) -> None:
-    """Speak `language` ("en", "de", ...) from now on; English where there is no catalogue for it."""
-    path = Path(__file__).with_name("text") / f"{language}.json"
-    _catalogue.clear()
-    if path.is_file():
-        _catalogue.update(json.loads(path.read_text(encoding="utf-8")))
+_spoken = ContextVar("spoken", default=ENGLISH)
 
 
 def t(english: str) -> str:
-    """The sentence in the language in use, or as it stands."""
-    return _catalogue.get(english, english)
+    """The sentence in the language that is spoken, or as it stands."""
+    return CATALOGUES[_spoken.get()].get(english, english)
+
+
+def language() -> str:
+    """The language that is spoken: a key of `CATALOGUES`."""
+    return _spoken.get()
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak `language`, a key of `CATALOGUES`, within the block."""
+    before = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
+def preferred(query: Mapping[str, str], headers: Mapping[str, str], otherwise: str = ENGLISH) -> str:
+    """The language that a request asks for.
+
+    Args:
+        query: of its address; `lang` is the visitor's own choice.
+        headers: of the request; "accept-language" is what the browser is set to, RFC 9110, section 12.5.4.
+        otherwise: what to speak if neither names a language of ours.
+    """
+    wishes = [(2.0, query.get("lang", ""))]
+    for wish in headers.get("accept-language", "").split(","):
+        tag, _, weight = wish.partition(";q=")
+        try:
+            wishes.append((float(weight or 1), tag))
+        except ValueError:  # not as the standard writes it
+            continue
+    for _, tag in sorted(wishes, key=lambda wish: -wish[0]):
+        primary = tag.strip().lower().partition("-")[0]  # "ko-KR" is Korean
+        if primary in CATALOGUES:
+            return primary
+    return otherwise

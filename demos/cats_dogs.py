@@ -26,9 +26,10 @@ from PIL import Image, ImageOps
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About, _lab
-from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, shown, table, when_first_opened
-from demos._photographs import photograph, thumbnails
+from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, for_label, shown, table, told
+from demos._photographs import photograph, picture_of, thumbnails
 from demos._text import t
+from demos._visit import CHOSEN, chosen, open_in, visit, when_opened
 
 NAME = "cats_dogs"
 API = "predict_cat_dog"
@@ -204,7 +205,7 @@ def classify(files: list[str] | None, model: str) -> Iterator[tuple[int, int, li
         rows.append({"name": file, "dog": round(answer.dog, 4), "label": label, "thumb": thumbnail(image)})
         if len(rows) % 16 == 0:
             yield len(rows), len(pictures), rows, []
-    left_out = [f"{each.name}: {t(each.reason.sentence).format(**each.reason.values)}" for each in pictures.skipped]
+    left_out = [f"{each.name}: {told(each.reason)}" for each in pictures.skipped]
     if not rows:
         raise Refused("None of these files is a picture that can be read.")
     yield len(rows), len(rows), rows, left_out
@@ -306,7 +307,7 @@ def head_to_head() -> str:
                     f"{measured['parameters'] / 1e6:.2f} M",
                     f"{measured['multiply_adds'] / 1e6:.0f} M",
                     f"{measured['epochs']}",
-                    f"{measured['seconds'] / 60:.0f} min",
+                    t("{minutes:.0f} min").format(minutes=measured["seconds"] / 60),
                 ]
             )
     heads = [
@@ -369,7 +370,9 @@ def worth(measured: Sequence[Any]) -> str:
         [
             t(title),
             *(
-                f"{each.accuracy:.1%} · {each.seconds:,.0f} s" if (each := found.get((name, count))) else ""
+                t("{accuracy:.1%} · {seconds:,.0f} s").format(accuracy=each.accuracy, seconds=each.seconds)
+                if (each := found.get((name, count)))
+                else ""
                 for count in counts
             ),
             f"{lines[name][0].learning:,}" if lines[name] else "",
@@ -377,7 +380,7 @@ def worth(measured: Sequence[Any]) -> str:
         for name, title in _lab.STRATEGIES.items()
     ]
     heads = [t("What learns"), *(f"{count:,}" for count in counts), t("Numbers trained")]
-    return _lab.key({_lab.STRATEGIES[name]: colour for name, colour in _lab.RACERS.items()}) + plot + table(heads, rows)
+    return _lab.key({t(_lab.STRATEGIES[name]): colour for name, colour in _lab.RACERS.items()}) + plot + table(heads, rows)
 
 
 # ---------------------------------------------------------------------------------------------------- The page
@@ -392,13 +395,32 @@ def quietly(image: Image.Image | None, model: str) -> list[Any]:
     """What the page shows of a picture; without one, what to do."""
     if image is None:
         return [None, t("Upload a picture, paste one, take a photograph, or choose an example."), None]
-    return list(run(image, model))
+    answer, sentence, heat = run(image, model)
+    return [for_label(answer), sentence, heat]
 
 
-def worked(name: str) -> list[Any]:
-    """An example, and what the page shows of it."""
-    picture = photograph(name)
-    return [picture, *quietly(picture, DEFAULT)]
+def arrive(shows: str, current: str, model: str) -> list[Any]:
+    """What the tab shows when it is opened: the visit's picture; before there is one, an example.
+
+    Returns:
+        source of the picture, the picture, and what the page shows of it; nothing new where it is shown already.
+    """
+    source = current or shows or next(iter(thumbnails()), "")
+    if source == shows:
+        return [gr.skip()] * 5
+    picture = picture_of(source)
+    return [source, picture, *quietly(picture, model)]
+
+
+def links(model: str) -> str:
+    """Where else to take network and picture, as HTML."""
+    return open_in(
+        {
+            t("Feature maps"): {"tab": "feature_maps", "network": model},
+            t("Receptive field"): {"tab": "receptive_field", "network": model},
+            t("Model zoo"): {"tab": "model_zoo", "models": model},
+        }
+    )
 
 
 def build() -> None:
@@ -420,6 +442,7 @@ def build() -> None:
         with gr.Column(scale=3, min_width=300):
             sentence = gr.Markdown(t("Waking the network …"), elem_id="cats-dogs-verdict", min_height=32)
             answer = gr.Label(label=t("Cat or dog"), elem_id="cats-dogs-answer")
+            elsewhere = gr.HTML(links(DEFAULT))
             heat = Answer(
                 label=t("Where it looked"), alt_text=t("The photograph with a map of what spoke for the answer"),
                 format="png", height=300, buttons=[], interactive=False, elem_id="cats-dogs-heat",
@@ -431,11 +454,14 @@ def build() -> None:
                 )
             )
     outputs = [answer, sentence, heat]
+    here, shows = visit(), gr.State("")
     gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
-    examples.click(photograph, examples, picture, **quiet).then(shown(quietly), [picture, model], outputs, **quiet)
-    first = next(iter(thumbnails()), None)
-    if first:
-        when_first_opened(shown(lambda: worked(first)), [picture, *outputs], **quiet)
+    gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
+    examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet).then(
+        shown(quietly), [picture, model], outputs, **quiet
+    )
+    model.input(links, model, elsewhere, **quiet)
+    when_opened(shown(arrive), [shows, here.picture, model], [shows, picture, *outputs], **quiet)
     endpoint(run, [picture, model], outputs, API)
     with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap"):
         with gr.Tab(t("Many pictures"), id="many"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 import pandas as pd
-from gradio.context import Context
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
@@ -29,9 +29,10 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Answer, Choices, Names, Picture, Table, endpoint, shown, table
-from demos._photographs import handed_over, photograph, receive, thumbnails
+from demos._parts import Answer, Choices, Names, Picture, Table, called, endpoint, shown, table, told
+from demos._photographs import photograph, picture_of, receive, source_handed_over, thumbnails
 from demos._text import t
+from demos._visit import CHOSEN, asked_of, chosen, open_in, visit, when_opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -308,7 +309,7 @@ def saliency(
         "class": network.classes[index],
         "probability": round(seen.probability, 4),
         "layer": None if method == METHODS[-1] else layer,
-        "blank": said(seen.blank) if seen.blank else None,
+        "blank": str(seen.blank) if seen.blank else None,
     }
     return laid_over(network, picture, seen, side=SIDE), words
 
@@ -323,11 +324,6 @@ def explained(network: Network, images: Tensor, method: str, layer: str, index: 
 def laid_over(network: Network, picture: Image.Image, seen: Seen, side: int) -> Image.Image:
     """A map of evidence over what the network saw."""
     return cnn_core.overlay.over(network.preprocess.seen(picture), seen.map, 0, 1, "evidence", side)
-
-
-def said(refused: Refused) -> str:
-    """A refusal in the visitors' language."""
-    return t(refused.sentence).format(**refused.values)
 
 
 # ---------------------------------------------------------------------------------------------------- As HTML
@@ -349,7 +345,7 @@ def figure(picture: Image.Image, caption: str, alt: str, kind: str = "") -> str:
 
 def note(refused: Refused, caption: str = "") -> str:
     """A figure with words in place of a picture that cannot be drawn."""
-    return f'<figure><p class="blank">{escape(said(refused))}</p><figcaption>{escape(caption)}</figcaption></figure>'
+    return f'<figure><p class="blank">{escape(told(refused))}</p><figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def figures(parts: list[str]) -> str:
@@ -555,7 +551,7 @@ def walk(view: View) -> str:
     if output.dim() == 2 and output.isfinite().all():
         best = output[0].softmax(0).topk(min(5, output.shape[1]))
         rows = [
-            [network.classes[index], f"{share:.1%}"]
+            [called(network.classes[index]), f"{share:.1%}"]
             for share, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
         scores = table([t("Class"), t("Probability")], rows, shade=best.values.numpy()[:, None])
@@ -649,7 +645,7 @@ def why(view: View) -> Iterator[str]:
     for method in METHODS:
         seen = explained(network, images, method, layer, index)
         head = t("For **{name}** (probability {share:.1%}), at {layer}. Bright: speaks for it.").format(
-            name=network.classes[index], share=seen.probability, layer=layer
+            name=called(network.classes[index]), share=seen.probability, layer=layer
         )
         parts.append(evidence(network, picture, seen, method))
         if method in METHODS[-2:]:
@@ -700,7 +696,7 @@ def at_depth(view: View) -> str:
         seen = cnn_core.saliency.by_gradients(network.module, images, node.name, index, method)
         parts.append(evidence(network, picture, seen, method))
     text = t("Layer {place} of {all}: **{layer}**, for {name}").format(
-        place=found.index(node) + 1, all=len(found), layer=node.label, name=network.classes[index]
+        place=found.index(node) + 1, all=len(found), layer=node.label, name=called(network.classes[index])
     )
     return f"<p>{bold(text)}</p>{figures(parts)}"
 
@@ -731,7 +727,7 @@ def switched_off(view: View) -> str:
     shares = [scores.softmax(0).nan_to_num() for scores in (before, after)]
     rows = [
         [
-            network.classes[each], f"{shares[0][each]:.1%}", f"{shares[1][each]:.1%}", number(float(before[each])),
+            called(network.classes[each]), f"{shares[0][each]:.1%}", f"{shares[1][each]:.1%}", number(float(before[each])),
             number(float(after[each])),
         ]
         for each in shown_classes
@@ -746,7 +742,7 @@ def switched_off(view: View) -> str:
     shade = np.array([[abs(effect.drop) / most, 0] for effect in effects])
     intro = t("Switched off in {layer}: {channels}.").format(layer=view.layer, channels=view.off.strip() or t("none"))
     title = t("What the score of {name} loses without each channel of {layer}, the largest first").format(
-        name=network.classes[index], layer=view.layer
+        name=called(network.classes[index]), layer=view.layer
     )
     return f"<p>{escape(intro)}</p>{table([t(head) for head in heads], rows)}<p>{escape(title)}</p>" + table(
         [t(head) for head in ("Channel", "Loss, measured", "Loss, estimated")], ranked, shade
@@ -856,7 +852,7 @@ def choose_network(model: str, layer: str, every: bool) -> tuple[Any, Any, Any]:
     choices = layer_choices(model, every)
     names = [name for _, name in choices]
     network = cnn_core.zoo.get(model)
-    classes = [(t("Its own answer"), OWN_ANSWER), *((name, name) for name in dict.fromkeys(network.classes))]
+    classes = [(t("Its own answer"), OWN_ANSWER), *((called(name), name) for name in dict.fromkeys(network.classes))]
     return (
         gr.update(choices=choices, value=layer if layer in names else names[0]),
         gr.update(choices=classes, value=OWN_ANSWER),
@@ -864,21 +860,25 @@ def choose_network(model: str, layer: str, every: bool) -> tuple[Any, Any, Any]:
     )
 
 
-def asked_for(query: dict[str, str]) -> tuple[str, str, str, int]:
-    """Network, layer, order and channel that an address names; what it names wrongly is left out."""
-    model = query.get("network", "")
+def asked_for(query: dict[str, str]) -> tuple[str, str, str, int, str]:
+    """Network, layer, order and channel that a link names, and a sentence on what it names wrongly, or ""."""
+    model, missed = query.get("network", ""), ""
     layer, order, channel = query.get("layer", ""), query.get("order", ""), query.get("channel", "")
     try:
         names = [name for _, name in layer_choices(model or default_network(), every=True)]
     except Refused:
+        missed = t("The link names a network that cannot be had here: this is another one.")
         model = default_network()
         names = [name for _, name in layer_choices(model, every=True)]
     model = model or default_network()
+    if layer and layer not in names:
+        missed = missed or t("The link names a layer that this network does not have: this is its first one.")
     return (
         model,
         layer if layer in names else first_layer(model),
         order if order in ORDERS else ORDERS[0],
         int(channel) if channel.isdecimal() and len(channel) < 6 else 0,
+        missed,
     )
 
 
@@ -892,27 +892,36 @@ def network_choices() -> list[tuple[str, str]]:
     return choices
 
 
-def begin(opened: bool, request: gr.Request) -> list[Any]:
-    """What the tab shows when it is first opened: what the address names, and an example.
+def begin(shows: str | None, current: str, handed: dict[str, str], request: gr.Request) -> list[Any]:
+    """What the tab shows when it is opened: what a link asks for, and the visit's picture or an example.
+
+    Args:
+        shows: source of the picture that it shows; None when it is opened for the first time.
+        current: source of the visit's picture.
+        handed: what a link handed over.
+        request: its address.
 
     Returns:
-        whether it is open, updates of network, network to compare with, layer, class, depth, order and channel, and the
-        picture.
+        source of the picture, what is left to hand over, updates of network, network to compare with, layer, class,
+        depth, order and channel, and the picture.
     """
-    if opened:
-        return [gr.skip()] * 9
-    model, layer, order, channel = asked_for(dict(request.query_params))
+    first = shows is None
+    asked = asked_of(NAME, first, handed, request)
+    source = current or shows or source_handed_over(asked.get("picture")) or next(iter(thumbnails()), "")
+    picture = picture_of(source) if source and source != shows else gr.skip()
+    if not first and not asked:
+        return [source, {}, *[gr.skip()] * 7, picture]
+    model, layer, order, channel, missed = asked_for(asked)
+    if missed:
+        gr.Info(missed)
     choices = network_choices()
     listed = choices if model in {name for _, name in choices} else [(model, model), *choices]
     convolutions = {name for _, name in layer_choices(model, every=False)}
     layers, classes, depth = choose_network(model, layer, layer not in convolutions)
     others = [(t("The same with random weights"), RANDOM), *choices]
-    picture = handed_over(request.query_params.get("picture"))
-    if picture is None and thumbnails():
-        picture = photograph(next(iter(thumbnails())))
     return [
-        True, gr.update(choices=listed, value=model), gr.update(choices=others, value=RANDOM), layers, classes, depth,
-        order, channel, picture,
+        source, {}, gr.update(choices=listed, value=model), gr.update(choices=others, value=RANDOM), layers, classes,
+        depth, order, channel, picture,
     ]  # fmt: skip
 
 
@@ -930,14 +939,11 @@ def part_html(name: str, view: View) -> Iterator[str]:
         made = PARTS[name][1](view)
         yield from [made] if isinstance(made, str) else made
     except Refused as refused:
-        yield f"<p>{escape(said(refused))}</p>"
+        yield f"<p>{escape(told(refused))}</p>"
 
 
-LINK = """(network, layer, order, channel) => {
-    const address = new URL(location.origin + location.pathname);
-    const view = { tab: 'feature_maps', network, layer, order, channel: channel ?? 0 };
-    for (const [name, value] of Object.entries(view)) address.searchParams.set(name, value);
-    return address.href;
+ADDRESS = """(network, layer, order, channel) => {
+    window.convlens?.shows('feature_maps', { network, layer, order, channel: channel ?? 0, picture: null });
 }"""
 MARK = """channel => document.querySelectorAll('#feature-maps-grid button[data-channel]').forEach(
     button => button.setAttribute('aria-pressed', String(Number(button.dataset.channel) === (channel ?? 0))))"""
@@ -959,8 +965,7 @@ def panel(value: str = "", **rest: Any) -> gr.HTML:
 def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    place = Context.block
-    started, opened = gr.State(False), gr.State(next(iter(PARTS)))
+    here, shows, opened = visit(), gr.State(None), gr.State(next(iter(PARTS)))
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             picture = Photograph(
@@ -968,7 +973,6 @@ def build() -> None:
                 elem_id="feature-maps-picture",
             )  # fmt: skip
             examples = Choices(thumbnails(), label=t("Or start from an example"))
-            lent = build_borrow(picture, quiet)
             network = Names(
                 [], label=t("Network"), allow_custom_value=True, elem_id="feature-maps-network",
                 info=t("Or type a name of torchvision's, of a Hub repository, or untrained/resnet50."),
@@ -1001,6 +1005,7 @@ def build() -> None:
                     0, label=t("Channel"), minimum=0, precision=0, min_width=120, elem_id="feature-maps-channel"
                 )
             grid = panel(elem_id="feature-maps-grid")
+            elsewhere = gr.HTML()
             gr.Markdown(
                 t(
                     "All maps of a layer share one scale, so they can be compared; it spans 99.5 % of the values. Blue "
@@ -1019,24 +1024,30 @@ def build() -> None:
             with gr.Tab(t(title), id=name) as tabs[name]:
                 outputs.append(PARTS_BUILT[name](view, quiet))
         with gr.Tab(t("Take it away"), id="take"):
-            build_take(picture, network, layer, order, page, channel, quiet)
+            build_take(picture, network, layer, order, page)
 
     looking = [picture, network, layer, order, page, channel]
-    shows = [sentence, grid, page, one]
+    displays = [sentence, grid, page, one]
 
     def then_show(event: Any) -> None:
         """After an event that changes what is looked at: the maps anew, and the part below that is open."""
-        event.then(shown(look), looking, shows, **quiet).then(shown(refresh), [opened, *view], outputs, **quiet)
+        event.then(shown(look), looking, displays, **quiet).then(shown(refresh), [opened, *view], outputs, **quiet)
 
-    chosen = [layer, target, depth]
-    opens = place.select if isinstance(place, gr.Tab) else Context.root_block.load  # pyright: ignore[reportOptionalMemberAccess]
-    then_show(opens(begin, started, [started, network, other, *chosen, order, channel, picture], **quiet))
-    then_show(gr.on([network.input, every.input], shown(choose_network), [network, layer, every], chosen, **quiet))
+    chosen_lists = [layer, target, depth]
+    arrived = [shows, here.handed, network, other, *chosen_lists, order, channel, picture]
+    then_show(when_opened(shown(begin), [shows, here.picture, here.handed], arrived, **quiet))
+    then_show(
+        gr.on([network.input, every.input], shown(choose_network), [network, layer, every], chosen_lists, **quiet)
+    )
     then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
-    then_show(examples.click(photograph, examples, picture, **quiet))
-    if lent:
-        then_show(lent)
-    gr.on([order.input, page.input], shown(look), looking, shows, trigger_mode="always_last", **quiet)
+    gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
+    then_show(
+        examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet)
+    )
+    gr.on([network.change, layer.change, order.change, channel.change], None, [network, layer, order, channel],
+          js=ADDRESS, **quiet)  # fmt: skip
+    network.change(links, network, elsewhere, **quiet)
+    gr.on([order.input, page.input], shown(look), looking, displays, trigger_mode="always_last", **quiet)
     gr.on(
         [target.input, depth.input, other.input, off.submit],
         shown(refresh), [opened, *view], outputs, trigger_mode="always_last", **quiet,
@@ -1070,25 +1081,14 @@ def when_there(run: Callable[..., Any]) -> Callable[..., Any]:
     return quietly
 
 
-def build_borrow(picture: gr.Image, quiet: dict[str, Any]) -> Any:
-    """A button that takes the picture of the cats-and-dogs tab, where there is that tab."""
-    blocks = Context.root_block.blocks if Context.root_block else {}
-    theirs = next((block for block in blocks.values() if getattr(block, "elem_id", "") == "cats-dogs-picture"), None)
-    if theirs:
-        button = gr.Button(t("Use the picture from the cats-and-dogs tab"), size="sm", elem_id="feature-maps-borrow")
-        return button.click(shown(borrowed), theirs, picture, **quiet)  # pyright: ignore[reportArgumentType]
-    return None
-
-
-def borrowed(image: Image.Image | None) -> Image.Image:
-    """The other tab's picture.
-
-    Raises:
-        Refused: it has none.
-    """
-    if image is None:
-        raise Refused("There is no picture in the cats-and-dogs tab yet: open it and choose one.")
-    return image
+def links(model: str | None) -> str:
+    """Where else to take network and picture, as HTML."""
+    places = {t("Model zoo"): {"tab": "model_zoo", "models": model}}
+    if not model:
+        return ""
+    with suppress(Refused):
+        places[t("Receptive field")] = {"tab": "receptive_field", "network": cnn_core.networks.resolve(model)}
+    return open_in(places)
 
 
 def build_walk(view: list[Any], quiet: dict[str, Any]) -> gr.HTML:
@@ -1204,16 +1204,13 @@ PARTS_BUILT: dict[str, Callable[[list[Any], dict[str, Any]], gr.HTML]] = {
 }
 
 
-def build_take(
-    picture: gr.Image, network: gr.Dropdown, layer: gr.Dropdown, order: gr.Radio, page: gr.Number, channel: gr.Number,
-    quiet: dict[str, Any],
-) -> None:  # fmt: skip
-    """Files and a link."""
+def build_take(picture: gr.Image, network: gr.Dropdown, layer: gr.Dropdown, order: gr.Radio, page: gr.Number) -> None:
+    """Files."""
     gr.Markdown(
         t(
             "The grid as PNG; the raw maps as NPZ, for `numpy.load`: `maps` has the shape (channels, rows, columns), "
-            "and beside it stand network, layer and statistics. The link opens this network, layer, channel and order "
-            "again."
+            "and beside it stand network, layer and statistics. *Copy link*, above, is a link to this network, "
+            "layer, channel and order."
         ),
         elem_classes="introduction",
     )
@@ -1221,9 +1218,6 @@ def build_take(
         prepare = gr.Button(t("Prepare the files"), elem_id="feature-maps-prepare")
         png = gr.DownloadButton(t("Download the grid (PNG)"), visible=False, elem_id="feature-maps-png")
         npz = gr.DownloadButton(t("Download the maps (NPZ)"), visible=False, elem_id="feature-maps-npz")
-    link = gr.Textbox(label=t("Link to this view"), interactive=False, buttons=["copy"], elem_id="feature-maps-link")
-    view = [network, layer, order, channel]
-    gr.on([network.change, layer.change, order.change, channel.change], None, view, link, js=LINK, **quiet)
 
     def write(*settings: Any) -> list[Any]:
         return [gr.update(value=path, visible=True) for path in files(*settings)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,18 +21,20 @@ from urllib.parse import urlencode
 import gradio as gr
 import numpy as np
 import pandas as pd
-from gradio.context import Context
 from PIL import Image
 
 import cnn_core
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from demos import About
-from demos._parts import Names, Picture, Table, endpoint, shown, table
-from demos._photographs import photograph, picture_url, receive, reference, thumbnails, uploaded
+from demos._parts import Names, Picture, Table, called, endpoint, shown, table, told
+from demos._photographs import photograph, picture_of, picture_url, receive, source_handed_over, thumbnails
 from demos._text import t
+from demos._visit import asked_of, visit, when_opened
 
 if TYPE_CHECKING:
-    from cnn_core.comparison import Latency, Progress, Result
+    from cnn_core.comparison import Latency, Progress, Result, Work
+
+    Lesson = tuple[str, int, float, float, Work]  # name, multiply–adds, ms, ms per 100 million of them, work
 
 NAME = "model_zoo"
 API = "compare_models"
@@ -45,6 +47,15 @@ SHIPPED = "cat_dog"  # knows cats and dogs and needs no network: the worked exam
 # What the worked example lists beside the shipped networks: small and large, old and new.
 FIRST = ("alexnet", "vgg16", "squeezenet1_0", "resnet18", "shufflenet_v2_x1_0", "densenet161", "convnext_tiny")
 KINDS = ("blur", "crop", "turn", "darken", "jpeg")  # as in cnn_core.comparison, which would bring PyTorch along
+# What does multiply–adds, as `Work.kinds` names it, and what is said of it.
+WORK = {
+    "dense": "{share:.0%} in dense convolutions",
+    "1×1": "{share:.0%} in 1×1 convolutions",
+    "grouped": "{share:.0%} in grouped convolutions",
+    "depthwise": "{share:.0%} in depthwise convolutions",
+    "fully connected": "{share:.0%} in fully connected layers",
+    "attention": "{share:.0%} in attention",
+}
 STRENGTHS = tuple(step / 10 for step in range(11))
 COLUMNS = ("model", "top1", "confidence", "params", "gmacs", "latency_ms", "source", "error")
 
@@ -248,7 +259,7 @@ class Board:
     results: dict[str, Result] = field(default_factory=dict)
     folded: dict[str, Latency] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
-    lessons: dict[str, tuple[str, int, float, float, str]] = field(default_factory=dict)
+    lessons: dict[str, Lesson] = field(default_factory=dict)
     number: int = field(default_factory=count().__next__)
 
     def compare(self, names: Sequence[str] | None = None, folded: bool = False) -> Generator[float | None, None, None]:
@@ -290,19 +301,19 @@ class Board:
             rows.append(
                 [
                     name, answer, confidence and round(confidence, 4), facts.num_params or None,
-                    facts.multiply_adds / 1e9 or None, latency and round(latency.median_ms, 2), result.source,
-                    result.error,
+                    facts.multiply_adds / 1e9 or None, latency and round(latency.median_ms, 2),
+                    str(result.source or ""), str(result.error or ""),
                 ]
             )  # fmt: skip
         return pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
 
-    def row(self, name: str) -> dict[str, Any]:
-        """All that is known of a network, as plain values."""
+    def row(self, name: str, say: Callable[[Refused | Words], str] = str) -> dict[str, Any]:
+        """All that is known of a network, as plain values; words of `cnn_core` as `say` makes texts of them."""
         result, error = self.results.get(name), ""
         try:
             found = result.facts if result else cnn_core.comparison.facts(name)
         except Refused as refused:
-            found, error = None, told(refused)
+            found, error = None, say(refused)
         facts = found if found and found.num_params else None  # a network that nobody knows has none
         latency, folded = result and result.latency, self.folded.get(name)
         return {
@@ -327,8 +338,8 @@ class Board:
             "top1": facts and facts.top1,
             "top1_source": facts.top1_source if facts else "",
             "licence": facts.licence if facts else "",
-            "source": result.source if result else "",
-            "error": result.error if result else error,
+            "source": say(result.source) if result and result.source else "",
+            "error": say(result.error) if result and result.error else error,
         }
 
 
@@ -346,23 +357,20 @@ def phase(step: Progress) -> str:
     return words.get(step.phase, "")
 
 
-def told(refused: Refused) -> str:
-    """A refusal in the visitor's language."""
-    return t(refused.sentence).format(**refused.values)
-
-
 # ------------------------------------------------------------------------------------------------- For the page
 
 
 def shown_rows(board: Board, names: Sequence[str]) -> list[dict[str, Any]]:
     """Rows as the page's table takes them: `Board.row`, what is being done, links, and where the Pareto fronts are."""
-    rows = [board.row(name) for name in names]
+    rows = [board.row(name, told) for name in names]
     for row in rows:
         name = row["name"]
         row["phase"] = board.phases.get(name, "")
+        row["top"] = [[[called(answer), share] for answer, share in five] for five in row["top"]]
+        row["licence"] = row["licence"] or (t("not stated") if row["params"] else "")
         row["comparable"] = name not in cnn_core.weights.WEIGHTS  # published accuracies are those on ImageNet
         row["facts"] = particulars(row)
-        row["links"] = links(row, board.sources[0] if board.sources else "")
+        row["links"] = links(row)
         entry = cnn_core.catalogue.CATALOGUE.get(name)
         others = (other for other in (entry.others if entry else ()) if other not in board.names)
         row["others"] = [{"name": other, "title": other.removeprefix("timm/")} for other in others]
@@ -383,25 +391,27 @@ def particulars(row: dict[str, Any]) -> list[tuple[str, str]]:
     if latency:
         sentence = t("median and 95th percentile of {runs} runs of one picture, {threads} threads, {device}")
         if not row["top"]:
-            sentence += t("; random weights, which take as long")
-        found.append((t("Latency"), sentence.format(**latency)))
+            sentence = t(
+                "median and 95th percentile of {runs} runs of one picture, {threads} threads, {device}; random "
+                "weights, which take as long"
+            )
+        found.append((t("Latency"), sentence.format(**latency | {"device": t(latency["device"])})))
     if row["top1"] is not None:
         found.append((t("Published accuracy"), f"{row['top1']:.1f} % ({row['top1_source']})"))
     elif row["top1_source"]:
-        found.append((t("Accuracy"), row["top1_source"]))
+        found.append((t("Accuracy"), t(row["top1_source"])))
     found += [(t("Weights from"), row["source"]), (t("Licence"), row["licence"])]
     return [(name, text) for name, text in found if text]
 
 
-def links(row: dict[str, Any], picture: str) -> list[tuple[str, str]]:
-    """Texts and addresses that open a network in the other tabs, with the picture."""
+def links(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Texts and addresses that open a network in the other tabs; the visit's picture goes along."""
     if not row["params"]:
         return []
-    carried = {"picture": reference(picture)} if picture else {}
-    found = [(t("Open in the feature-map explorer"), {"tab": "feature_maps", "network": row["name"]} | carried)]
+    found = [(t("Open in the feature-map explorer"), {"tab": "feature_maps", "network": row["name"]})]
     if architecture := architecture_of(row["name"]):
         asked = {"tab": "receptive_field", "network": architecture, "size": row["side"]}
-        found.append((t("Open in the receptive-field tab"), asked | carried))
+        found.append((t("Open in the receptive-field tab"), asked))
     return [(text, f"?{urlencode(query)}") for text, query in found]
 
 
@@ -438,7 +448,9 @@ def note(board: Board) -> str:
     return t(
         "Latency: median of {runs} forward passes of one picture after warm-up, {threads} threads, {device}, on the "
         "machine that serves this page."
-    ).format(runs="–".join(map(str, runs[:1] + runs[1:][-1:])), threads=measured[0].threads, device=measured[0].device)
+    ).format(
+        runs="–".join(map(str, runs[:1] + runs[1:][-1:])), threads=measured[0].threads, device=t(measured[0].device)
+    )
 
 
 def plan(board: Board) -> str:
@@ -537,7 +549,7 @@ def agreement(view: View) -> Iterator[str]:
             continue
         votes = [
             [t("Picture {number}").format(number=number), agreeing(results, number - 1, five[0][0]),
-             *(f"{answer} {share:.0%}" for answer, share in five)]
+             *(f"{called(answer)} {share:.0%}" for answer, share in five)]
             for number, five in enumerate(cnn_core.comparison.vote(results), 1)
         ]  # fmt: skip
         places = [t("Place {number}").format(number=number) for number in range(1, len(votes[0]) - 1)]
@@ -581,7 +593,7 @@ def firm(view: View) -> Iterator[dict[str, Any]]:
     for name, answers, changed in core.firmness(view.picture, board.answered, view.kind, STRENGTHS):
         if not answers:
             continue
-        kept = [[answer, share] for _, answer, share in answers]
+        kept = [[called(answer), share] for _, answer, share in answers]
         rows.append({"title": titled(name), "first": kept[0], "answers": kept, "changed": changed})
         status = t("{done} of {all} networks").format(done=len(rows), all=len(board.answered))
         yield value | {"rows": list(rows), "status": status if len(rows) < len(board.answered) else ""}
@@ -614,7 +626,7 @@ def lesson_table(board: Board) -> str:
     shade[:, 2] = [row[3] for row in rows]
     shade /= shade.max()
     cells = [[titled(name), f"{macs / 1e6:,.0f}", f"{took:.1f}", f"{each:.2f}"] for name, macs, took, each, _ in rows]
-    why = "".join(f"<dt>{escape(titled(row[0]))}</dt><dd>{escape(row[4])}</dd>" for row in rows if row[4])
+    why = "".join(f"<dt>{escape(titled(name))}</dt><dd>{escape(because(work))}</dd>" for name, *_, work in rows)
     intro = t(
         "Why is the one with fewer multiply–adds slower? Depthwise and 1×1 convolutions fetch many bytes for each of "
         "them, and many small steps each cost time of their own; one dense convolution keeps the machine busy."
@@ -623,7 +635,7 @@ def lesson_table(board: Board) -> str:
     return f'{found}{table(heads, cells, shade)}<dl class="why">{why}</dl>'
 
 
-def surprise(rows: Sequence[tuple[str, int, float, float, str]]) -> str:
+def surprise(rows: Sequence[Lesson]) -> str:
     """The pair in which fewer multiply-adds take longest, in a sentence."""
     pairs = [(one, other) for one in rows for other in rows if one[1] < other[1] and one[2] > other[2]]
     if not pairs:
@@ -632,6 +644,30 @@ def surprise(rows: Sequence[tuple[str, int, float, float, str]]) -> str:
     return t(
         "{one} has {fewer:.1f} times fewer multiply–adds than {other}, and yet takes {longer:.1f} times as long here."
     ).format(one=titled(one[0]), other=titled(other[0]), fewer=other[1] / one[1], longer=one[2] / other[2])
+
+
+def because(work: Work) -> str:
+    """What decides how long a network takes, in a sentence."""
+    shares = [
+        t(WORK[kind]).format(share=count / work.multiply_adds)
+        for kind, count in sorted(work.kinds.items(), key=lambda each: -each[1])
+        if count / work.multiply_adds >= 0.005
+    ]
+    sentence = t(
+        "Multiply–adds: {shares}; {per_byte:.0f} for each byte moved, in {steps} steps of {each:.1f} million. "
+        "Arithmetic sets the pace."
+    )
+    if work.per_byte < cnn_core.comparison.FEW:
+        sentence = t(
+            "Multiply–adds: {shares}; {per_byte:.0f} for each byte moved, in {steps} steps of {each:.1f} million. "
+            "Moving numbers and starting steps set the pace."
+        )
+    return sentence.format(
+        shares=", ".join(shares),
+        per_byte=work.per_byte,
+        steps=work.steps,
+        each=work.multiply_adds / work.steps / 1e6,
+    )
 
 
 def seen(view: View) -> Iterator[str]:
@@ -659,12 +695,12 @@ def prepared(preprocess: Any) -> list[str]:
     """How pictures are prepared for a network, step by step."""
     side, crop = preprocess.side, getattr(preprocess, "crop", None)
     if not hasattr(preprocess, "interpolation"):
-        return [str(preprocess)]
+        return [t("{side}×{side} px, grey in [0, 1], light on black").format(side=side)]
     if crop is None:
-        first = t("squeezed to {side}×{side} px, {how}").format(side=side, how=preprocess.interpolation)
+        first = t("squeezed to {side}×{side} px, {how}").format(side=side, how=t(preprocess.interpolation))
     else:
         first = t("shorter side to {shorter} px, {how}; the middle {side}×{side} px").format(
-            shorter=round(side / crop), side=side, how=preprocess.interpolation
+            shorter=round(side / crop), side=side, how=t(preprocess.interpolation)
         )
     numbers = [", ".join(f"{each:.3g}" for each in values) for values in (preprocess.mean, preprocess.std)]
     return [first, t("mean {mean}").format(mean=numbers[0]), t("std {std}").format(std=numbers[1])]
@@ -702,7 +738,7 @@ class Choice:
         Raises:
             Refused: one cannot be read.
         """
-        return [receive(photograph(each) if each in thumbnails() else uploaded(each)) for each in self.pictures]
+        return [receive(picture_of(each)) for each in self.pictures]
 
 
 class Piece(gr.HTML):
@@ -762,7 +798,12 @@ def choices(chosen: Sequence[str], pictures: Sequence[str]) -> dict[str, Any]:
     ]
     return {
         "groups": groups,
-        "examples": [{"name": name, "thumb": thumb} for name, thumb in thumbs.items()],
+        "examples": [{"name": name, "source": name, "thumb": thumb} for name, thumb in thumbs.items()]
+        + [
+            {"name": t("Your picture"), "source": {"path": path}, "thumb": picture_url(picture_of(path), 96)}
+            for path in pictures
+            if path not in thumbs
+        ],
         "networks": list(chosen),
         "pictures": list(pictures),
     }
@@ -779,32 +820,39 @@ def warm_up() -> None:
     run(*EXAMPLES[0])
 
 
-def begin(started: bool, request: gr.Request) -> Iterator[list[Any]]:
-    """The worked example: the shipped networks answer, those of ImageNet whose weights are here too; others are listed.
+def begin(
+    shows: str | None, current: str, handed: dict[str, str], board: Board | None, request: gr.Request
+) -> Iterator[list[Any]]:
+    """What the tab shows when it is opened: what a link asks for, and the visit's picture or an example.
+
+    The first time, the shipped networks answer, and those of ImageNet whose weights are here; others are listed.
 
     Yields:
-        whether it has begun, what the chooser and the table show, and the board.
+        source of the picture, what is left to hand over, what the chooser and the table show, and the board.
     """
-    if started:
-        yield [gr.skip()] * 4
+    asked = asked_of(NAME, shows is None, handed, request)
+    named = [name for name in asked.get("models", "").split(",") if name.strip()][:MOST_NETWORKS]
+    before = board.sources if board else ()
+    source = current or shows or source_handed_over(asked.get("picture")) or next(iter(thumbnails()), "")
+    pictures = before if source in before or not source else (source,)
+    if board is not None and not named and pictures == before:
+        yield [source, {}, gr.skip(), gr.skip(), gr.skip()]
         return
-    asked = [name for name in request.query_params.get("models", "").split(",") if name.strip()]
-    names = asked[:MOST_NETWORKS] or [*grouped()["Shipped: cats and dogs"], *FIRST]
-    pictures = [next(iter(thumbnails()))] if thumbnails() else []
-    board = Board(tuple(pictures), [photograph(name) for name in pictures], names)
-    yield [True, choices(names, pictures), gr.skip(), board]
+    if board is not None:
+        names = [*dict.fromkeys([*named, *board.names])][:MOST_NETWORKS]
+        table_shown, fresh = preview(Choice(pictures, tuple(names)), board)
+        yield [source, {}, choices(names, pictures), table_shown, fresh]
+        return
+    names = named or [*grouped()["Shipped: cats and dogs"], *FIRST]
+    board = Board(pictures, [receive(picture_of(each)) for each in pictures], names)
+    yield [source, {}, choices(names, pictures), gr.skip(), board]
     for place in range(1, len(names) + 1):
-        yield [
-            gr.skip(),
-            gr.skip(),
-            table_value(board, t("Looking networks up …"), True, None, names[:place]),
-            gr.skip(),
-        ]
+        yield [*[gr.skip()] * 3, table_value(board, t("Looking networks up …"), True, None, names[:place]), gr.skip()]
     ready = [name for name in names if here(name)]
     with closing(board.compare(ready)) as steps:
         for _ in steps if ready and pictures else ():
-            yield [gr.skip(), gr.skip(), table_value(board, t("The worked example …"), True), gr.skip()]
-    yield [gr.skip(), gr.skip(), table_value(board, plan(board)), gr.skip()]
+            yield [*[gr.skip()] * 3, table_value(board, t("The worked example …"), True), gr.skip()]
+    yield [*[gr.skip()] * 3, table_value(board, plan(board)), gr.skip()]
 
 
 def preview(choice: Choice, board: Board | None) -> tuple[dict[str, Any], Board]:
@@ -817,6 +865,14 @@ def preview(choice: Choice, board: Board | None) -> tuple[dict[str, Any], Board]
     if board:
         fresh.lessons = board.lessons
     return table_value(fresh, plan(fresh)), fresh
+
+
+def chose(choice: Choice, board: Board | None) -> list[Any]:
+    """`preview`, and the source of the picture that was chosen last, which is the visit's from now on, twice."""
+    return [*preview(choice, board), *[choice.pictures[-1] if choice.pictures else ""] * 2]
+
+
+ADDRESS = "chosen => window.convlens?.shows('model_zoo', { models: chosen.networks.join(','), picture: null })"
 
 
 def watch(choice: Choice, board: Board | None) -> Generator[tuple[dict[str, Any], Board], None, None]:
@@ -882,8 +938,7 @@ def picked_kind(event: gr.EventData) -> str:
 def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    place = Context.block
-    started, board = gr.State(False), gr.State(None)
+    visited, shows, board = visit(), gr.State(None), gr.State(None)
     opened, looking, kind = gr.State(next(iter(PARTS))), gr.State(0), gr.State(KINDS[0])
     chooser = Chooser("chooser", words_of_chooser(), label=t("Pictures and networks"), server_functions=[checked])
     with gr.Row():
@@ -901,9 +956,10 @@ def build() -> None:
                 )
 
     showing = {"fn": shown(refresh), "inputs": [opened, board, looking, kind], "outputs": outputs, **quiet}
-    opens = place.select if isinstance(place, gr.Tab) else Context.root_block.load  # pyright: ignore[reportOptionalMemberAccess]
-    opens(shown(begin), started, [started, chooser, rows, board], **quiet).then(**showing)
-    chooser.input(shown(preview), [chooser, board], [rows, board], trigger_mode="always_last", **quiet)
+    arrived = [shows, visited.handed, chooser, rows, board]
+    when_opened(shown(begin), [shows, visited.picture, visited.handed, board], arrived, **quiet).then(**showing)
+    chooser.input(shown(chose), [chooser, board], [rows, board, shows, visited.picture], trigger_mode="always_last",
+                  **quiet).then(None, chooser, js=ADDRESS, api_visibility="private")  # fmt: skip
     running = start.click(
         shown(watch), [chooser, board], [rows, board], concurrency_id=NAME, concurrency_limit=2, **quiet
     )

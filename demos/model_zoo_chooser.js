@@ -164,8 +164,8 @@ document.addEventListener('model-zoo-busy', onBusy);
 function begin() {
   const given = props.value;
   if (!given?.groups) return;
-  pictures = given.examples.map(({ name, thumb }) => ({
-    source: name, thumb, name: words.names[name] ?? name, chosen: given.pictures.includes(name),
+  pictures = given.examples.map(({ name, source, thumb }) => ({
+    source, thumb, name: words.names[name] ?? name, chosen: given.pictures.includes(source.path ?? source),
   }));
   added = null;
   groups.replaceChildren(...given.groups.map((each) => group(each.title, each.networks, given.networks, true)));

@@ -152,7 +152,7 @@ function details(row) {
   });
   const facts = row.facts.map(([name, text]) => make('div', {}, make('dt', { textContent: name }), make('dd', { textContent: text })));
   parts.push(make('dl', {}, ...facts));
-  const links = row.links.map(([text, address]) => make('a', { href: address, target: '_blank', textContent: text }));
+  const links = row.links.map(([text, address]) => make('a', { href: address, textContent: text }));
   const others = row.others.map((other) => {
     const button = make('button', { type: 'button', textContent: say(words.other, { weights: other.title }) });
     button.addEventListener('click', () => document.dispatchEvent(new CustomEvent('model-zoo-add', { detail: other })));

@@ -136,11 +136,7 @@ function fieldFormula(op, [size, jump, start], { kernel, stride, padding, dilati
 
 const recalled = (name) => new URLSearchParams(location.search).get(name);
 
-function remember(values) {
-  const address = new URL(location);
-  for (const [name, value] of Object.entries(values)) address.searchParams.set(name, value);
-  history.replaceState(null, '', address);
-}
+const remember = (values) => window.convlens?.shows('receptive_field', values);
 
 // Colours follow the page, dark or light.
 

@@ -31,9 +31,10 @@ from cnn_core.chains import MOST_LAYERS
 from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
 from demos import About
-from demos._parts import Table, endpoint, shown, table
-from demos._photographs import handed_over, picture_url, receive
+from demos._parts import Table, endpoint, shown, table, told
+from demos._photographs import picture_of, picture_url, receive, source_handed_over
 from demos._text import t
+from demos._visit import CHOSEN, asked_of, open_in, visit, when_opened
 
 if TYPE_CHECKING:
     from cnn_core.chains import Followed
@@ -186,7 +187,7 @@ def remark(found: Trace) -> str:
     """What is to be said of a whole network."""
     said = []
     if found.stopped:
-        said.append(t(found.stopped.sentence).format(**found.stopped.values))
+        said.append(told(found.stopped))
     gated = next((layer for layer in found.layers if layer.sees_everything and not layer.reaches[0].pooled), None)
     if gated:
         said.append(
@@ -199,7 +200,7 @@ def remark(found: Trace) -> str:
     if apart:
         reason = next(reach.misaligned for reach in apart.reaches if reach.misaligned)
         said.append(
-            t("Branches that meet at {layer} are not aligned: {reason}.").format(layer=apart.name, reason=reason)
+            t("Branches that meet at {layer} are not aligned: {reason}.").format(layer=apart.name, reason=told(reason))
         )
     return " ".join(said)
 
@@ -319,7 +320,7 @@ def view(architecture: str, size: float | None) -> dict[str, Any]:
         if len(found.size) != 2:
             raise Refused("The page shows networks for pictures; the endpoint lists others too.")
     except Refused as refused:
-        return {"refused": t(refused.sentence).format(**refused.values)}
+        return {"refused": told(refused)}
     layers = []
     for layer in found.layers:
         moves = layer.moves or layer.op in ("add", "cat")
@@ -394,7 +395,7 @@ def measure(architecture: str, size: float | None, asked: Any) -> dict[str, Any]
     try:
         return measured(architecture, size, asked)
     except Refused as refused:
-        return {"unmeasured": t(refused.sentence).format(**refused.values)}
+        return {"unmeasured": told(refused)}
 
 
 def measured(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
@@ -437,9 +438,21 @@ def heat(strength: Any) -> str:
     return "data:image/png;base64," + b64encode(file.getvalue()).decode()
 
 
-@lru_cache(maxsize=1)
 def output_strides() -> str:
     """A table of ResNet-50 at 512 px with the strides of its last stages swapped for rates, as HTML."""
+    heads = [
+        t("Output stride"),
+        t("Last map"),
+        t("Receptive field (px)"),
+        t("Multiply–adds (billion)"),
+        t("All maps (MB, float32)"),
+    ]
+    return table(heads, strides_traced())
+
+
+@lru_cache(maxsize=1)
+def strides_traced() -> list[list[str]]:
+    """The rows of `output_strides`."""
     import torch
     from torchvision.models import resnet50
 
@@ -460,8 +473,7 @@ def output_strides() -> str:
                 f"{memory / 1e6:,.0f}",
             ]
         )
-    heads = ["Output stride", "Last map", "Receptive field (px)", "Multiply–adds (billion)", "All maps (MB, float32)"]
-    return table([t(head) for head in heads], rows)
+    return rows
 
 
 # ---------------------------------------------------------------------------------------------------- Step by step
@@ -562,39 +574,66 @@ OPEN = """() => {
     const names = %s, named = new URL(location).searchParams.get('part');
     return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
 }"""
-REMEMBER = """() => {
-    if (!window.convlensTouched) return;
-    const address = new URL(location);
-    address.searchParams.set('part', '%s');
-    history.replaceState(null, '', address);
-}"""
+REMEMBER = "() => window.convlens?.shows('receptive_field', { part: '%s' })"
 
 
-def restore(request: gr.Request) -> list[Any]:
-    """What the address names: network, input size, layer, unit and picture. Nothing in it is trusted."""
-    asked = dict(request.query_params) if request else {}
+def arrive(shows: str | None, current: str, handed: dict[str, str], request: gr.Request) -> list[Any]:
+    """What the tab shows when it is opened: network, input size, layer and unit that a link names, and the picture.
+
+    Nothing in the link is trusted.
+
+    Returns:
+        source of the picture, what is left to hand over, network, size, links to other tabs, and the panel.
+    """
+    asked = asked_of(NAME, shows is None, handed, request)
+    source = current or shows or source_handed_over(asked.get("picture"))
+    photo = {"photo": picture_url(receive(picture_of(source)))} if source and source != shows else {}
     if "network" not in asked:
-        return [gr.skip(), gr.skip(), gr.skip()]
+        return [source, {}, gr.skip(), gr.skip(), gr.skip(), photo or gr.skip()]
     try:
         name = cnn_core.networks.resolve(asked["network"])
         said = asked.get("size", str(cnn_core.networks.size_of(name)))
         side = whole(int(said) if said.isdecimal() and len(said) < 6 else None)
     except Refused as refused:
-        return [gr.skip(), gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}]
+        return [
+            source,
+            {},
+            gr.skip(),
+            gr.skip(),
+            gr.skip(),
+            photo | {"refused": told(refused)},
+        ]
     value = view(name, side)
     place = asked.get("unit", "").split(".")
     unit = (
         [int(each) for each in place] if len(place) == 2 and all(p.isdecimal() and len(p) < 6 for p in place) else None
     )
-    picture = handed_over(asked.get("picture"))
-    photo = picture_url(receive(picture)) if picture else None
-    return [name, side, value | {"asked": {"layer": asked.get("layer"), "unit": unit}, "photo": photo}]
+    wanted = {"asked": {"layer": asked.get("layer"), "unit": unit}}
+    return [source, {}, name, side, linked(name), value | wanted | photo]
 
 
-LETTERS = t(
-    "W units in, O units out; k kernel, r dilation, F = k + (k − 1)(r − 1) the effective kernel; S stride, P padding, "
-    "A output padding. R receptive field, J jump, B start, in px; with ₀ those of the layer's input."
-)
+def linked(network: str) -> str:
+    """`links`, where there are weights to look at: the course's own have none."""
+    name = cnn_core.networks.resolve(network)
+    return "" if name in cnn_core.networks.COURSE else links(name)
+
+
+def links(network: str) -> str:
+    """Where else to take network and picture, as HTML."""
+    return open_in(
+        {
+            t("Feature maps"): {"tab": "feature_maps", "network": network},
+            t("Model zoo"): {"tab": "model_zoo", "models": network},
+        }
+    )
+
+
+def letters() -> str:
+    """What the letters of a formula mean."""
+    return t(
+        "W units in, O units out; k kernel, r dilation, F = k + (k − 1)(r − 1) the effective kernel; S stride, P "
+        "padding, A output padding. R receptive field, J jump, B start, in px; with ₀ those of the layer's input."
+    )
 
 
 def build() -> None:
@@ -602,7 +641,7 @@ def build() -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Tabs(elem_id="receptive_field-parts", overflow_behavior="wrap") as parts:
         with gr.Tab(t("A network's receptive field"), id="network") as first:
-            network, size, panel = build_network(quiet)
+            network, size, elsewhere, panel = build_network(quiet)
         with gr.Tab(t("Build your own"), id="own") as second:
             build_own()
         with gr.Tab(t("Atrous"), id="atrous") as third:
@@ -613,11 +652,19 @@ def build() -> None:
         tab.select(None, js=REMEMBER % name, api_visibility="private")
     page = Context.root_block
     page.load(None, None, parts, js=OPEN % json.dumps(PARTS), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
-    page.load(restore, None, [network, size, panel], **quiet)  # pyright: ignore[reportOptionalMemberAccess]
+    here, shows = visit(), gr.State(None)
+    arrived = [shows, here.handed, network, size, elsewhere, panel]
+    when_opened(shown(arrive), [shows, here.picture, here.handed], arrived, **quiet)
+    panel.input(own, panel, [shows, here.picture], **CHOSEN)
     build_endpoints()
 
 
-def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, Part]:
+def own(asked: Any) -> list[str]:
+    """The source of the picture that a visitor chose in this tab, twice."""
+    return [str((asked or {}).get("own", ""))] * 2
+
+
+def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, gr.HTML, Part]:
     """The part that looks through the units of a network."""
     with gr.Row():
         network = gr.Dropdown(
@@ -640,19 +687,20 @@ def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, Part]:
             scale=1,
             min_width=140,
         )
+    elsewhere = gr.HTML(links("alexnet"))
     panel = Part("network", words_of_network(), opening())
 
-    def natural(name: str) -> tuple[Any, Any]:
+    def natural(name: str) -> tuple[Any, ...]:
         try:
             side = cnn_core.networks.size_of(name or "")
         except Refused as refused:
-            return gr.skip(), {"refused": t(refused.sentence).format(**refused.values)}
-        return side, view(name, side)
+            return gr.skip(), "", {"refused": told(refused)}
+        return side, linked(name), view(name, side)
 
-    network.input(natural, network, [size, panel], trigger_mode="always_last", **quiet)
+    network.input(natural, network, [size, elsewhere, panel], trigger_mode="always_last", **quiet)
     size.input(view, [network, size], panel, trigger_mode="always_last", **quiet)
     panel.submit(measure, [network, size, panel], panel, **quiet)
-    return network, size, panel
+    return network, size, elsewhere, panel
 
 
 def words_of_network() -> dict[str, str]:
@@ -661,7 +709,7 @@ def words_of_network() -> dict[str, str]:
         "layerHead": t("Layer"),
         "row": t("Row of the unit"),
         "column": t("Column"),
-        "own": t("Your own picture (it stays in this browser)"),
+        "own": t("Your own picture"),
         "photo": t("The picture, with the box that the unit sees"),
         "map": t("The layer's map, a square per unit"),
         "weights": t("Weights"),
@@ -693,7 +741,7 @@ def words_of_network() -> dict[str, str]:
         "plan": t("To scale: the picture (grey), and the whole field of the unit"),
         "noLayer": t("This network has no layer called {layer}; the last one is shown."),
         "noFormula": t("This layer has no window of its own."),
-        "letters": LETTERS,
+        "letters": letters(),
         "tooLarge": "", "nothingLeft": "", "extra": "", "tooVaried": "",
         "noPicture": t("That file cannot be read as a picture."),
         "layer": t("Layer"),
@@ -747,7 +795,7 @@ def build_own() -> None:
         "output_size": t("output size"),
         "ceil_mode": t("round up"),
         "hint": t("One number is for both axes; 1×7 is one row high and seven columns wide."),
-        "letters": LETTERS,
+        "letters": letters(),
         "rows": t("Rows"),
         "columns": t("Columns"),
         "asJson": t("The layers as JSON, to copy, paste or edit"),
@@ -844,7 +892,7 @@ def build_steps() -> None:
             "first, then those of the next. One line alone is 1-D; nested lists, as the endpoint takes them, can be "
             "3-D."
         ),
-        "letters": LETTERS,
+        "letters": letters(),
         "channel": t("channel {channel}"),
         "play": t("Play"),
         "pause": t("Pause"),

@@ -10,7 +10,7 @@ let net = null;
 let chosen = null; // one of net.layers
 let unit = [0, 0];
 let pixel = null; // of the picture, whose seers are shown
-let own = null; // the visitor's picture; it stays in this browser
+let own = null; // the visitor's picture
 let heat = null;
 let mine = false; // the visitor has changed something
 
@@ -269,7 +269,11 @@ field('all-layers').addEventListener('change', table);
 field('picture').addEventListener('change', async () => {
   const [file] = field('picture').files;
   if (!file) return;
-  field('note').textContent = await showPicture(file) ? net.note : words.noPicture;
+  const good = await showPicture(file);
+  field('note').textContent = good ? net.note : words.noPicture;
+  if (!good) return;
+  props.value = { own: (await upload(file)).path }; // for the other tabs
+  trigger('input');
 });
 field('ask').addEventListener('click', () => {
   field('measured').textContent = words.measuring;

@@ -29,7 +29,7 @@ from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Answer, Canvas, Choices, Picture, endpoint, shown, table, when_first_opened
+from demos._parts import Answer, Canvas, Choices, Picture, endpoint, for_label, shown, table, told, when_first_opened
 from demos._text import t
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ COLOURS = {
     "test accuracy": "#009E73",
 }
 WEIGHTS = Path(__file__).parents[1] / "weights"  # scores and curves stand beside the weights
+OWN_ANSWER = ""  # instead of a class: the one that the network itself answers with
 MOST_SHIFT = 12  # px of 28
 SHEET = 280  # px
 
@@ -480,9 +481,15 @@ def look(image: Image.Image | None, own: nn.Module | None) -> list[Any]:
         answers = [confidences(network, tensor) for network in networks().values()]
         said = verdict(*answers[0])
     except Refused as refused:  # an empty sheet, or weights out of reach
-        return [t(refused.sentence).format(**refused.values), None, None, None, None, None]
-    mine = confidences(own, tensor)[0] if own is not None else None
-    return [said, *(answer for answer, _ in answers), mine, as_picture(received)]
+        return [told(refused), None, None, None, None, None]
+    mine = for_label(confidences(own, tensor)[0]) if own is not None else None
+    return [said, *(for_label(answer) for answer, _ in answers), mine, as_picture(received)]
+
+
+def uploaded(image: Image.Image) -> list[Any]:
+    """What the page shows of a picture before it is on the sheet: three answers and the 28x28."""
+    *answers, received = run(image)
+    return [*map(for_label, answers), received]
 
 
 def when_drawn(run: Callable[..., Any], outputs: int) -> Callable[..., Any]:
@@ -540,7 +547,7 @@ def build() -> None:
 
     # Whatever comes onto the sheet, from a pen, a file or an example, is looked at: while it is drawn, too.
     canvas.change(shown(look), [canvas, own], answers, trigger_mode="always_last", **quiet)
-    picture.upload(shown(run), picture, [sketch, cnn, dnn, received], api_visibility="private").success(
+    picture.upload(shown(uploaded), picture, [sketch, cnn, dnn, received], api_visibility="private").success(
         fitted, picture, canvas, **quiet
     )
     all_ten = [gr.Label(label=name, visible=False) for name in ("SketchNet", "FashionCNN", "FashionDNN")]
@@ -609,10 +616,10 @@ def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
 
 def build_where(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:
     """The class-activation map and the table of layers."""
-    own_answer = t("Its own answer")
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            target = gr.Dropdown([own_answer, *FASHION_CLASSES], value=own_answer, label=t("What speaks for"))
+            classes = [(t("Its own answer"), OWN_ANSWER), *((t(name), name) for name in FASHION_CLASSES)]
+            target = gr.Dropdown(classes, value=OWN_ANSWER, label=t("What speaks for"))
             heat = Answer(
                 label=t("Class-activation map of SketchNet"),
                 alt_text=t("The drawing with a map of what speaks for the class"),
@@ -708,7 +715,7 @@ def build_data(tab: gr.Tab, quiet: dict[str, Any]) -> None:
         try:
             return samples(), gr.update(visible=False)
         except Refused as refused:
-            return t(refused.sentence).format(**refused.values), gr.update(visible=True)
+            return told(refused), gr.update(visible=True)
 
     gr.on([tab.select, again.click], show, None, [grid, fetch], **quiet)
     fetch.click(shown(lambda: samples(download=True)), None, grid, api_visibility="private")

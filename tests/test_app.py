@@ -20,6 +20,7 @@ import pytest
 import app
 from cnn_core import images
 from cnn_core.errors import Refused
+from demos import About
 
 ROOT = Path(__file__).parents[1]
 
@@ -171,6 +172,7 @@ def stand_in(name: str) -> ModuleType:
     """A tab that says its name."""
     tab = ModuleType(f"demos.{name}", f"What {name} is about.")
     vars(tab).update(NAME=name, API=name, TITLE=name.title(), EXAMPLES=[[1]], run=lambda number: number)
+    vars(tab).update(ABOUT=About("How.", (), "print(1)"))
     vars(tab)["build"] = lambda: gr.Markdown(f"This is {name}.")
     return tab
 
