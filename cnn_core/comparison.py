@@ -29,7 +29,7 @@ from torch.utils.flop_counter import flop_registry
 
 from cnn_core import feature_maps, model_cache, weights, zoo
 from cnn_core.catalogue import CATALOGUE, Entry
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import Preprocess
 from cnn_core.weights import HubFile, TorchvisionWeights
 
@@ -59,7 +59,7 @@ class Facts:
         input_side: of the square picture that the network sees, in px.
         top1: published accuracy on ImageNet-1K in percent.
         top1_source: who publishes it, and on what.
-        licence: of the weights, as stated.
+        licence: of the weights; "" where none is stated.
     """
 
     name: str
@@ -96,8 +96,8 @@ class Result:
         peak_megabytes: 10^6 bytes of tensors that are alive at once in a forward pass of one picture, beside the
             weights; what the convolution library takes for itself comes on top. On a graphics card, as its allocator
             measures it.
-        source: what served the weights; "" if nothing did.
-        error: why there is no prediction, in one sentence; "" if there is one.
+        source: what served the weights, if anything did.
+        error: why there is no prediction, in one sentence, if there is none.
         probabilities: (P, K).
         classes: K names.
     """
@@ -106,8 +106,8 @@ class Result:
     predictions: tuple[tuple[tuple[str, float], ...], ...] = ()
     latency: Latency | None = None
     peak_megabytes: float | None = None
-    source: str = ""
-    error: str = ""
+    source: Words | None = None
+    error: Words | None = None
     probabilities: Tensor | None = None
     classes: tuple[str, ...] = ()
 
@@ -144,6 +144,11 @@ class Work:
     steps: int
     bytes_moved: int
     peak: int
+
+    @property
+    def per_byte(self) -> float:
+        """Multiply–adds for each byte moved; below `FEW`, moving numbers and starting steps set the pace."""
+        return self.multiply_adds / self.bytes_moved
 
 
 class Counting(TorchDispatchMode):
@@ -271,7 +276,7 @@ def facts(name: str) -> Facts:
         if plan.described.top1 is not None and key not in CATALOGUE:
             top1, source = plan.described.top1, f"torchvision, {key}, ImageNet-1K acc@1"
     return Facts(key, title, family, done.num_params, done.multiply_adds, megabytes, plan.preprocess.shape[1], top1,
-                 source, licence or "not stated")  # fmt: skip
+                 source, licence)  # fmt: skip
 
 
 def _named(key: str) -> tuple[str, str]:
@@ -329,8 +334,7 @@ def _check_repository(repo: str) -> Facts:
     if size > zoo.MOST_MEGABYTES:
         raise zoo.too_large(repo, round(size))
     found = facts(repo)
-    licence = card.licence if found.licence == "not stated" else found.licence
-    return replace(found, megabytes=size or found.megabytes, licence=licence or "not stated")
+    return replace(found, megabytes=size or found.megabytes, licence=found.licence or card.licence)
 
 
 # ---------------------------------------------------------------------------------------------------- Measuring
@@ -493,10 +497,12 @@ def compare(
             try:
                 yield from steps
             except Refused as refused:
-                result = _failed(name, str(refused))
+                result = _failed(name, refused.words)
             except Exception as error:
                 logging.getLogger(__name__).exception("%s failed", name)
-                result = _failed(name, f"{name} failed on this machine ({type(error).__name__}): the log says more.")
+                kind = type(error).__name__
+                said = Words("{name} failed on this machine ({kind}): the log says more.", name=name, kind=kind)
+                result = _failed(name, said)
         if result:
             yield result
         yield Progress(name, "done")
@@ -511,7 +517,7 @@ def _suits(picture: Image.Image) -> None:
         )
 
 
-def _failed(name: str, reason: str) -> Result:
+def _failed(name: str, reason: Words) -> Result:
     try:
         found = facts(name)
     except Exception:  # what is wrong has been said
@@ -525,14 +531,14 @@ def _ask(
     """One network's part of `compare`."""
     yield Progress(name, "loading")
     known = facts(name)
-    error, network = "", None
+    error, network = None, None
     with ExitStack() as stack:
         try:
             network = yield from _loaded(stack, name)
         except Refused as refused:
-            error = str(refused)
+            error = refused.words
         if network and not network.trained:
-            error = f"{name} has random weights: it knows no answer."
+            error = Words("{name} has random weights: it knows no answer.", name=name)
         where = device()
         if network:
             module, preprocess = network.module, network.preprocess
@@ -705,11 +711,11 @@ def firmness(
         yield name, answers, next((strength for strength, answer, _ in answers if answer != tops[0][0]), None)
 
 
-def lesson(names: Sequence[str]) -> list[tuple[str, int, float, float, str]]:
+def lesson(names: Sequence[str]) -> list[tuple[str, int, float, float, Work]]:
     """Why is the one with fewer multiply–adds slower? Measured here, on random weights.
 
     Returns:
-        Rows (name, multiply–adds, ms, ms per 100 million multiply–adds, why): the last from what its layers do.
+        Rows (name, multiply–adds, ms, ms per 100 million multiply–adds, work): the last says why.
     """
     rows = []
     for name in dict.fromkeys(names):
@@ -719,16 +725,5 @@ def lesson(names: Sequence[str]) -> list[tuple[str, int, float, float, str]]:
             images = torch.rand(1, *plan.preprocess.shape, device=device())
             module = _random(stack, f"{key} with random weights", plan)
             took = latency(_variant(stack, key, module, images, False), images).median_ms
-        rows.append((name, done.multiply_adds, took, took / done.multiply_adds * 1e8, _why(done)))
+        rows.append((name, done.multiply_adds, took, took / done.multiply_adds * 1e8, done))
     return rows
-
-
-def _why(done: Work) -> str:
-    shares = [f"{count / done.multiply_adds:.0%} {kind}" for kind, count in
-              sorted(done.kinds.items(), key=lambda each: -each[1]) if count / done.multiply_adds >= 0.005]  # fmt: skip
-    per_byte = done.multiply_adds / done.bytes_moved
-    pace = "moving numbers and starting steps set" if per_byte < FEW else "arithmetic sets"
-    return (
-        f"{', '.join(shares)} convolutions or layers do its multiply–adds, {per_byte:.0f} for each byte moved, in "
-        f"{done.steps} steps of {done.multiply_adds / done.steps / 1e6:.1f} million: {pace} the pace."
-    )

@@ -70,7 +70,7 @@ class Network:
         preprocess: makes its input out of a picture.
         classes: K names, in the order of the scores.
         trained: whether its weights mean anything.
-        source: where its weights came from, in words.
+        source: where its weights came from.
         served: the weights themselves, as a name that `get` takes: a row of the catalogue has several to choose from.
     """
 
@@ -79,7 +79,7 @@ class Network:
     preprocess: Preprocess
     classes: tuple[str, ...]
     trained: bool
-    source: str = ""
+    source: Words | None = None
     served: str = ""
 
     @property
@@ -233,13 +233,16 @@ def _weight_of(source: Source) -> str:
     return folder if _is_weight(folder) else ""
 
 
-def _in_words(source: Source) -> str:
+def _in_words(source: Source) -> Words:
     weight = _weight_of(source)
     if isinstance(source, TorchvisionWeights):
-        return f"torchvision, {weight}"
+        return Words("torchvision, {weight}", weight=weight)
+    if isinstance(source, HubFile) and weight:
+        return Words("{repo} on the Hugging Face Hub, a mirror of torchvision's {weight}", repo=source.repo,
+                     weight=weight)  # fmt: skip
     if isinstance(source, HubFile):
-        return f"{source.repo} on the Hugging Face Hub" + (f", a mirror of torchvision's {weight}" if weight else "")
-    return f"{source}, shipped with the app"
+        return Words("{repo} on the Hugging Face Hub", repo=source.repo)
+    return Words("{file}, shipped with the app", file=source)
 
 
 # ---------------------------------------------------------------------------------------------------- Descriptions

@@ -380,7 +380,8 @@ def worth(measured: Sequence[Any]) -> str:
         for name, title in _lab.STRATEGIES.items()
     ]
     heads = [t("What learns"), *(f"{count:,}" for count in counts), t("Numbers trained")]
-    return _lab.key({t(_lab.STRATEGIES[name]): colour for name, colour in _lab.RACERS.items()}) + plot + table(heads, rows)
+    whose = _lab.key({t(_lab.STRATEGIES[name]): colour for name, colour in _lab.RACERS.items()})
+    return whose + plot + table(heads, rows)
 
 
 # ---------------------------------------------------------------------------------------------------- The page

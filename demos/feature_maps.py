@@ -727,8 +727,8 @@ def switched_off(view: View) -> str:
     shares = [scores.softmax(0).nan_to_num() for scores in (before, after)]
     rows = [
         [
-            called(network.classes[each]), f"{shares[0][each]:.1%}", f"{shares[1][each]:.1%}", number(float(before[each])),
-            number(float(after[each])),
+            called(network.classes[each]), f"{shares[0][each]:.1%}", f"{shares[1][each]:.1%}",
+            number(float(before[each])), number(float(after[each])),
         ]
         for each in shown_classes
     ]  # fmt: skip

@@ -181,8 +181,8 @@ def test_skipped_files_are_counted_and_named(pack):
     assert "2 skipped (red/words.txt: That is not a PNG" in said
     assert "red/cut.png: That picture is damaged" in said
     many = [Skipped(f"{number}.png", Refused("No.")) for number in range(7)]
-    assert _lab.told(many).endswith(" and 2 more)")
-    assert _lab.told([]) == ""
+    assert _lab.left_out(many).endswith(" and 2 more)")
+    assert _lab.left_out([]) == ""
 
 
 def test_rows_and_zip_are_taken_together(pack, files):

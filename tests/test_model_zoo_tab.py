@@ -16,7 +16,7 @@ from PIL import Image
 import app
 from cnn_core import catalogue, comparison, weights
 from cnn_core.comparison import Facts, Latency, Progress, Result
-from cnn_core.errors import Refused
+from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import Photograph
 from demos import model_zoo as tab
 from demos._parts import Blocks
@@ -52,7 +52,7 @@ ASKED = []  # what was to be downloaded
 
 def refuse(source, name, *_):
     ASKED.append(name)
-    raise weights.WeightsUnavailable(name, source, "the cable is cut")
+    raise weights.WeightsUnavailable(name, source, Words("the cable is cut"))
 
 
 def mirrored():
