@@ -5,6 +5,7 @@ speak. It holds while their page is handed out and while their request is worked
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ CATALOGUES: dict[str, dict[str, str]] = {ENGLISH: {}} | {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted(Path(__file__).with_name("text").glob("*.json"))
 }
+WISH = re.compile(r"\s*(?P<tag>[\w-]+)\s*(?:;\s*[qQ]=(?P<weight>[01](?:\.\d{0,3})?)\s*)?")
 
 _spoken = ContextVar("spoken", default=ENGLISH)
 
@@ -48,14 +50,11 @@ def preferred(query: Mapping[str, str], headers: Mapping[str, str], otherwise: s
         otherwise: what to speak if neither names a language of ours.
     """
     wishes = [(2.0, query.get("lang", ""))]
-    for wish in headers.get("accept-language", "").split(","):
-        tag, _, weight = wish.partition(";q=")
-        try:
-            wishes.append((float(weight or 1), tag))
-        except ValueError:  # not as the standard writes it
-            continue
+    for wish in map(WISH.fullmatch, headers.get("accept-language", "").split(",")):
+        if wish and (weight := float(wish["weight"] or 1)):  # 0: not this one
+            wishes.append((weight, wish["tag"]))
     for _, tag in sorted(wishes, key=lambda wish: -wish[0]):
-        primary = tag.strip().lower().partition("-")[0]  # "ko-KR" is Korean
+        primary = tag.lower().partition("-")[0]  # "ko-KR" is Korean
         if primary in CATALOGUES:
             return primary
     return otherwise

@@ -1,6 +1,5 @@
 """Networks side by side: figures worked by hand, answers of real networks, and nothing shared between visitors."""
 
-import re
 import threading
 import time
 from itertools import pairwise
@@ -469,5 +468,4 @@ def test_lesson_measures_and_explains():
     shares = [{kind: round(count / row[1], 2) for kind, count in row[4].kinds.items()} for row in rows]
     assert (shares[0]["1×1"], shares[0]["depthwise"]) == (0.91, 0.03)
     assert shares[1]["fully connected"] == 0.08  # 58.6 million of 714 million
-    assert rows[0][4].per_byte < comparison.FEW < rows[1][4].per_byte
     model_cache.forget()
