@@ -418,7 +418,7 @@ def race(
     found, collection = yield from collected(pictures, backbone)
     points: list[tuple[int, float, str]] = []
     rows: list[list[str]] = []
-    heads = [t(head) for head in ("Strategy", "Validation accuracy", "Numbers trained", "Of all", "Time (s)")]
+    heads = [t("Strategy"), t("Validation accuracy"), t("Numbers trained"), t("Of all"), t("Time (s)")]
     for number, (strategy, name) in enumerate(STRATEGIES.items()):
         plan = transfer.Plan(strategy, int(epochs), float(rate), bool(augment))
 

@@ -449,7 +449,7 @@ def channel_view(image: Image.Image | None, model: str, layer: str, channel: flo
         ),
     ]  # fmt: skip
     parts += [patch(model, layer, seen, found), kernel(network, layer, index)]
-    heads = [t(head) for head in ("Minimum", "Maximum", "Mean", "Variance", "Zeros", "Not numbers")]
+    heads = [t("Minimum"), t("Maximum"), t("Mean"), t("Variance"), t("Zeros"), t("Not numbers")]
     row = [number(each[0]) for each in (found.minimum, found.maximum, found.mean, found.variance)]
     cells = [name, *row, f"{found.zeros[0]:.1%}", f"{found.missing[0]:,}"]
     return figures(parts) + table(["", *heads], [cells])
@@ -732,7 +732,7 @@ def switched_off(view: View) -> str:
         ]
         for each in shown_classes
     ]  # fmt: skip
-    heads = ("Class", "Probability", "without them", "Score", "without them")
+    heads = [t("Class"), t("Probability"), t("without them"), t("Score"), t("without them")]
     effects = cnn_core.ablation.ranking(network.module, images, view.layer, index)
     most = max((abs(effect.drop) for effect in effects), default=0) or 1
     ranked = [
@@ -744,8 +744,8 @@ def switched_off(view: View) -> str:
     title = t("What the score of {name} loses without each channel of {layer}, the largest first").format(
         name=called(network.classes[index]), layer=view.layer
     )
-    return f"<p>{escape(intro)}</p>{table([t(head) for head in heads], rows)}<p>{escape(title)}</p>" + table(
-        [t(head) for head in ("Channel", "Loss, measured", "Loss, estimated")], ranked, shade
+    return f"<p>{escape(intro)}</p>{table(heads, rows)}<p>{escape(title)}</p>" + table(
+        [t("Channel"), t("Loss, measured"), t("Loss, estimated")], ranked, shade
     )
 
 

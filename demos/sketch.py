@@ -288,7 +288,8 @@ def layers(title: str) -> str:
     ]
     totals = (sum(layer.parameters for layer in described), sum(layer.multiply_adds for layer in described))
     rows.append([t("Total"), "", "", *(f"{total:,}" for total in totals)])
-    return table([t(head) for head in ("Layer", "Output", "Output size", "Parameters", "Multiply–adds")], rows)
+    heads = [t("Layer"), t("Output"), t("Output size"), t("Parameters"), t("Multiply–adds")]
+    return table(heads, rows)
 
 
 # ---------------------------------------------------------------------------------------------------- How good is it?
@@ -304,8 +305,10 @@ def summary() -> str:
             [title, f"{measured['parameters']:,}"]
             + [f"{share:.1%}" for share in (measured["accuracy"], drawn["strict"], drawn["near"])]
         )
-    heads = ["Network", "Parameters", "Photographs (10,000)", "Drawings", "Drawings, near classes count"]
-    return table([t(head) for head in heads], rows)
+    heads = [
+        t("Network"), t("Parameters"), t("Photographs (10,000)"), t("Drawings"), t("Drawings, near classes count"),
+    ]  # fmt: skip
+    return table(heads, rows)
 
 
 def per_class() -> str:
