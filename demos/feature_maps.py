@@ -409,18 +409,16 @@ def small_grid(maps: NDArray[np.float32], caption: str) -> str:
 def summary(network: Network, layer: str, maps: NDArray[np.float32], found: Statistics) -> str:
     """What a layer's maps are, in a sentence or three, as Markdown."""
     channels, height, width = maps.shape
-    text = t("**{layer}** of {network}: {channels} maps of {width}×{height}.").format(
-        layer=layer, network=network.name, channels=f"{channels:,}", width=width, height=height
-    )
+    text = t("**{layer}** of {network}: {channels} maps of {width}×{height}.")
+    said = [text.format(layer=layer, network=network.name, channels=f"{channels:,}", width=width, height=height)]
     if not network.trained:
-        text += t(" This network is **untrained**: its weights are random, and its maps are the picture, filtered.")
+        said.append(t("This network is **untrained**: its weights are random, and its maps are the picture, filtered."))
     if found.dead:
-        text += t(" {count} of them are 0 everywhere on this picture.").format(count=found.dead)
+        said.append(t("{count} of them are 0 everywhere on this picture.").format(count=found.dead))
     if missing := int(found.missing.sum()):
-        text += t(" {count} values are no numbers (NaN or infinite): they are drawn in magenta.").format(
-            count=f"{missing:,}"
-        )
-    return text
+        text = t("{count} values are no numbers (NaN or infinite): they are drawn in magenta.")
+        said.append(text.format(count=f"{missing:,}"))
+    return " ".join(said)
 
 
 def channel_view(image: Image.Image | None, model: str, layer: str, channel: float | None) -> str:
@@ -663,13 +661,12 @@ def sanity(view: View, method: str = METHODS[0]) -> Iterator[str]:
     agreement = 1.0
     for check in cnn_core.saliency.sanity_check(network.module, images, layer, index, method):
         agreement = check.agreement
-        likeness = "" if np.isnan(agreement) else t(" (likeness {value:.2f})").format(value=agreement)
-        caption = (
-            t("{share:.0%} random, from the scores to {module}").format(share=check.share, module=check.module)
-            + likeness
-            if check.module
-            else t("As it was trained")
-        )
+        caption = t("{share:.0%} random, from the scores to {module} (likeness {value:.2f})")
+        if np.isnan(agreement):
+            caption = t("{share:.0%} random, from the scores to {module}")
+        if not check.module:
+            caption = t("As it was trained")
+        caption = caption.format(share=check.share, module=check.module, value=agreement)
         parts.append(evidence(network, picture, check.seen, caption))
         yield figures(parts)
     if np.isnan(agreement):
