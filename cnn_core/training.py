@@ -319,7 +319,7 @@ def student() -> nn.Module:
 # Cats and dogs, from photographs alone: the same data, epochs and changes for every architecture.
 COMPACT = Recipe(
     nn.Module,
-    epochs=8,
+    epochs=6,
     batch_size=64,
     pictures=partial(photographs.cat_dog, "train", side=80),
     augment=lambda images: photographs.flip_and_light(photographs.crop(images, 64)),

@@ -26,7 +26,7 @@ from PIL import Image
 import cnn_core
 from cnn_core.errors import Refused, Words
 from demos import About
-from demos._parts import Names, Picture, Table, called, endpoint, shown, table, told
+from demos._parts import Names, Picture, Table, called, endpoint, on_gpu, shown, table, told
 from demos._photographs import photograph, picture_of, picture_url, receive, source_handed_over, thumbnails
 from demos._text import t
 from demos._visit import asked_of, visit, when_opened
@@ -138,6 +138,7 @@ def wanted(models: Sequence[str] | str | None) -> list[str]:
     return names
 
 
+@on_gpu
 def run(image: Image.Image, models: list[str]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Ask pretrained networks about a picture, and measure what each of them costs on this machine.
 
@@ -875,6 +876,7 @@ def chose(choice: Choice, board: Board | None) -> list[Any]:
 ADDRESS = "chosen => window.convlens?.shows('model_zoo', { models: chosen.networks.join(','), picture: null })"
 
 
+@on_gpu
 def watch(choice: Choice, board: Board | None) -> Generator[tuple[dict[str, Any], Board], None, None]:
     """Compare, and show how far it is after each step."""
     names, pictures = wanted(choice.networks), choice.read()

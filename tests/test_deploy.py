@@ -183,3 +183,17 @@ def test_workflows_run_the_check_and_sync_the_space():
         runs[file.stem] = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
     assert ".ci/run" in runs["check"]
     assert any(line.startswith("hf upload") and "--repo-type space" in line for line in runs["space"])
+
+
+# ZeroGPU
+
+
+def test_functions_that_gain_from_a_gpu_are_marked_where_spaces_is_installed(tmp_path):
+    """A stand-in for Hugging Face's package `spaces`, which only their machines need."""
+    (tmp_path / "spaces.py").write_text("marked = []\ndef GPU(run):\n    marked.append(run.__name__)\n    return run\n")
+    program = "import app, spaces; app.build_app(); print(*sorted(spaces.marked))"
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["run", "watch"]

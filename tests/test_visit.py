@@ -137,11 +137,11 @@ def test_a_broken_link_opens_something_and_says_so(page, address, query, said):
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 def test_the_tab_of_the_address_is_open_ten_times_out_of_ten(new_page, address, warm):
-    page = new_page()
+    first = new_page()
     for _ in range(10):
-        if not warm:
-            page = new_page()
+        page = first.context.new_page() if warm else new_page()
         page.goto(f"{address}?tab=model_zoo")
         page.wait_for_function("window.convlensOpened")
         expect(page.locator("#tabs > .tab-wrapper [role=tab][aria-selected=true]")).to_have_text("Model zoo")
         assert page.url == f"{address}?tab=model_zoo"
+        page.close()
