@@ -185,8 +185,9 @@ class Blocks(gr.Blocks):
         return config
 
     def get_api_info(self, *args: Any, **kwargs: Any) -> Any:
-        """What programs may ask for, with what is written of every parameter."""
-        info: Any = super().get_api_info(*args, **kwargs)
+        """What programs may ask for, with what is written of every parameter; in English, whoever asks first."""
+        with speaking(ENGLISH):
+            info: Any = super().get_api_info(*args, **kwargs)
         for function in self.fns.values():
             if about := info["named_endpoints"].get(f"/{function.api_name}"):
                 _, written, _ = get_function_description(function.fn)  # pyright: ignore[reportArgumentType]

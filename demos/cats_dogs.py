@@ -441,7 +441,9 @@ def build() -> None:
                 info=t("Or type the name of an ImageNet network on the Hugging Face Hub."),
             )  # fmt: skip
         with gr.Column(scale=3, min_width=300):
-            sentence = gr.Markdown(t("Waking the network …"), elem_id="cats-dogs-verdict", min_height=32)
+            sentence = gr.Markdown(
+                t("Waking the network …"), label="sentence", elem_id="cats-dogs-verdict", min_height=32
+            )
             answer = gr.Label(label=t("Cat or dog"), elem_id="cats-dogs-answer")
             elsewhere = gr.HTML(links(DEFAULT))
             heat = Answer(

@@ -951,4 +951,5 @@ def build_endpoints() -> None:
     ]  # fmt: skip
     endpoint(run, [architecture, size], [frame, said], API)
     endpoint(run_layers, [layers, size], frame, f"{API}_of_layers")
-    endpoint(run_steps, settings, [frame, said], "convolution_steps")
+    steps, output = Table(visible=False, label="steps"), gr.Textbox(visible=False, label="output (JSON)")
+    endpoint(run_steps, settings, [steps, output], "convolution_steps")

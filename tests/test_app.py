@@ -21,6 +21,7 @@ import app
 from cnn_core import images
 from cnn_core.errors import Refused
 from demos import About
+from demos._text import speaking
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,6 +95,7 @@ def test_every_endpoint_says_what_it_takes_gives_and_refuses(endpoints):
         assert len(does.split()) >= 5, name
         assert len(gives.split()) >= 5, name
         assert "refused" in about["description"].lower(), name
+        assert not [each["label"] for each in about["returns"] if re.match(r"value_\d", each["label"])], name
         for parameter in about["parameters"]:
             written = parameter["python_type"]["description"]
             assert parameter["label"].strip(), name
@@ -101,6 +103,12 @@ def test_every_endpoint_says_what_it_takes_gives_and_refuses(endpoints):
             assert written.endswith("."), f"{name}: {written}"  # not cut short
             if parameter["component"] == "Image":
                 assert pictures in written, name
+
+
+def test_programs_hear_english_whoever_asks_first():
+    with speaking("ko"):
+        about = app.build_app().get_api_info()["named_endpoints"]["/predict_cat_dog"]
+    assert [each["label"] for each in about["parameters"]] == ["Photograph", "Network"]
 
 
 def test_programs_hear_of_closed_lists_only_where_there_are_any(endpoints):
