@@ -42,12 +42,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 try:  # on ZeroGPU, https://huggingface.co/docs/hub/spaces-zerogpu, where a GPU is lent to marked functions alone
-    from spaces import GPU as on_gpu  # pyright: ignore[reportMissingImports]
+    from spaces import GPU as on_gpu  # noqa: N811  # pyright: ignore[reportMissingImports]
 except ImportError:
 
     def on_gpu(run: Callable[P, R]) -> Callable[P, R]:
         """Mark a function that is faster with a GPU; one that the machine has is used anyway."""
         return run
+
 
 OUR_CLASSES = frozenset((*CAT_DOG_CLASSES, *FASHION_CLASSES))
 

@@ -54,6 +54,30 @@ def when_opened(begin: Callable[..., Any], inputs: Sequence[Any], outputs: Seque
     return listen(begin, inputs, outputs, **settings)
 
 
+OPEN_PART = """() => {
+    const query = new URL(location).searchParams, selected = query.get('part');
+    const ours = (query.get('tab') ?? '%s') === '%s' && %s.includes(selected);
+    return { ...(ours && { selected }), __type__: 'update' };
+}"""
+
+
+def keep_part(tab: str, parts: gr.Tabs) -> None:
+    """Let the address say, as `&part=`, which part of a tab is open.
+
+    Args:
+        tab: the tab's name.
+        parts: its parts, laid out already; their ids are what the address calls them.
+    """
+    names = [part.id for part in parts.children if isinstance(part, gr.Tab)]
+    for part in parts.children:
+        if isinstance(part, gr.Tab):
+            part.select(
+                None, js=f"() => window.convlens?.shows('{tab}', {{ part: '{part.id}' }})", api_visibility="private"
+            )
+    page = Context.root_block
+    page.load(None, None, parts, js=OPEN_PART % (tab, tab, json.dumps(names)), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
+
+
 # At once, ahead of answers that wait in the queue, and without opening the picture: the tab that is opened next asks.
 CHOSEN: dict[str, Any] = {"queue": False, "preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
 

@@ -29,7 +29,7 @@ from demos import About, _lab
 from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, for_label, shown, table, told
 from demos._photographs import photograph, picture_of, thumbnails
 from demos._text import t
-from demos._visit import CHOSEN, chosen, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, visit, when_opened
 
 NAME = "cats_dogs"
 API = "predict_cat_dog"
@@ -400,17 +400,23 @@ def quietly(image: Image.Image | None, model: str) -> list[Any]:
     return [for_label(answer), sentence, heat]
 
 
-def arrive(shows: str, current: str, model: str) -> list[Any]:
-    """What the tab shows when it is opened: the visit's picture; before there is one, an example.
+def arrive(shows: str | None, current: str, handed: dict[str, str], model: str, request: gr.Request) -> list[Any]:
+    """What the tab shows when it is opened: the visit's picture, before there is one an example, and a link's network.
 
     Returns:
-        source of the picture, the picture, and what the page shows of it; nothing new where it is shown already.
+        source of the picture, what is left to hand over, the network, the picture, and what the page shows of it;
+        nothing new where it is shown already.
     """
+    named = asked_of(NAME, shows is None, handed, request).get("network", model)
     source = current or shows or next(iter(thumbnails()), "")
-    if source == shows:
-        return [gr.skip()] * 5
-    picture = picture_of(source)
-    return [source, picture, *quietly(picture, model)]
+    if source == shows and named == model:
+        return [source, {}, *[gr.skip()] * 5]
+    picture = picture_of(source) if source else None
+    try:
+        return [source, {}, named, picture, *quietly(picture, named)]
+    except Refused as refused:
+        gr.Info(told(refused))
+        return [source, {}, model, picture, *quietly(picture, model)]
 
 
 def links(model: str) -> str:
@@ -457,22 +463,25 @@ def build() -> None:
                 )
             )
     outputs = [answer, sentence, heat]
-    here, shows = visit(), gr.State("")
+    here, shows = visit(), gr.State(None)
     gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
     examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet).then(
         shown(quietly), [picture, model], outputs, **quiet
     )
-    model.input(links, model, elsewhere, **quiet)
-    when_opened(shown(arrive), [shows, here.picture, model], [shows, picture, *outputs], **quiet)
+    model.change(links, model, elsewhere, **quiet)
+    model.input(None, model, js="network => window.convlens?.shows('cats_dogs', { network })", **quiet)
+    arrived = [shows, here.handed, model, picture, *outputs]
+    when_opened(shown(arrive), [shows, here.picture, here.handed, model], arrived, **quiet)
     endpoint(run, [picture, model], outputs, API)
-    with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap"):
+    with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap") as parts:
         with gr.Tab(t("Many pictures"), id="many"):
             build_many(model)
         with gr.Tab(t("Transfer lab"), id="lab") as lab:
             _lab.build(lab)
         with gr.Tab(t("Head to head"), id="head-to-head"):
             build_head_to_head()
+    keep_part(NAME, parts)
 
 
 def build_many(model: gr.Dropdown) -> None:

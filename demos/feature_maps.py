@@ -32,7 +32,7 @@ from demos import About
 from demos._parts import Answer, Choices, Names, Picture, Table, called, endpoint, shown, table, told
 from demos._photographs import photograph, picture_of, receive, source_handed_over, thumbnails
 from demos._text import t
-from demos._visit import CHOSEN, asked_of, chosen, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, visit, when_opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -1016,7 +1016,7 @@ def build() -> None:
     view = [picture, network, layer, channel, target, depth, off, other]
     outputs: list[gr.HTML] = []
     tabs: dict[str, gr.Tab] = {}
-    with gr.Tabs(elem_id="feature-maps-more", overflow_behavior="wrap"):
+    with gr.Tabs(elem_id="feature-maps-more", overflow_behavior="wrap") as parts:
         for name, (title, _) in PARTS.items():
             with gr.Tab(t(title), id=name) as tabs[name]:
                 outputs.append(PARTS_BUILT[name](view, quiet))
@@ -1056,6 +1056,7 @@ def build() -> None:
         tab.select(lambda name=name: name, None, opened, **quiet).then(
             shown(refresh), [opened, *view], outputs, **quiet
         )
+    keep_part(NAME, parts)
     build_endpoints(picture, network, layer, order, page, target)
 
 

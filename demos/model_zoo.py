@@ -29,7 +29,7 @@ from demos import About
 from demos._parts import Names, Picture, Table, called, endpoint, on_gpu, shown, table, told
 from demos._photographs import photograph, picture_of, picture_url, receive, source_handed_over, thumbnails
 from demos._text import t
-from demos._visit import asked_of, visit, when_opened
+from demos._visit import asked_of, keep_part, visit, when_opened
 
 if TYPE_CHECKING:
     from cnn_core.comparison import Latency, Progress, Result, Work
@@ -948,7 +948,7 @@ def build() -> None:
         stop = gr.Button(t("Stop"), elem_id="model-zoo-stop", scale=0, min_width=110)
     rows = Piece("table", words_of_table(), label=t("Networks side by side"))
     outputs, tabs, waking = [], {}, f"<p>{t('Waking the networks …')}</p>"
-    with gr.Tabs(elem_id="model-zoo-parts", overflow_behavior="wrap"):
+    with gr.Tabs(elem_id="model-zoo-parts", overflow_behavior="wrap") as parts:
         for name, (title, _) in PARTS.items():
             with gr.Tab(t(title), id=name) as tabs[name]:
                 outputs.append(
@@ -971,6 +971,7 @@ def build() -> None:
     outputs[list(PARTS).index("firm")].select(shown(picked_kind), None, kind, **quiet).then(**showing)
     for name, tab in tabs.items():
         tab.select(lambda name=name: name, None, opened, **quiet).then(**showing)
+    keep_part(NAME, parts)
     build_endpoints()
 
 

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 import pandas as pd
-from gradio.context import Context
 from PIL import Image
 
 import cnn_core
@@ -34,7 +33,7 @@ from demos import About
 from demos._parts import Table, endpoint, shown, table, told
 from demos._photographs import picture_of, picture_url, receive, source_handed_over
 from demos._text import t
-from demos._visit import CHOSEN, asked_of, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, keep_part, open_in, visit, when_opened
 
 if TYPE_CHECKING:
     from cnn_core.chains import Followed
@@ -567,16 +566,8 @@ class Part(gr.HTML):
         return {"type": "object"}
 
 
-PARTS = ("network", "own", "atrous", "steps")
 # A part reports that it is selected also while the page loads, and on a busy machine long after; only what the visitor
 # has touched is written into the address.
-OPEN = """() => {
-    const names = %s, named = new URL(location).searchParams.get('part');
-    return { selected: names.includes(named) ? named : names[0], __type__: 'update' };
-}"""
-REMEMBER = "() => window.convlens?.shows('receptive_field', { part: '%s' })"
-
-
 def arrive(shows: str | None, current: str, handed: dict[str, str], request: gr.Request) -> list[Any]:
     """What the tab shows when it is opened: network, input size, layer and unit that a link names, and the picture.
 
@@ -640,18 +631,15 @@ def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Tabs(elem_id="receptive_field-parts", overflow_behavior="wrap") as parts:
-        with gr.Tab(t("A network's receptive field"), id="network") as first:
+        with gr.Tab(t("A network's receptive field"), id="network"):
             network, size, elsewhere, panel = build_network(quiet)
-        with gr.Tab(t("Build your own"), id="own") as second:
+        with gr.Tab(t("Build your own"), id="own"):
             build_own()
         with gr.Tab(t("Atrous"), id="atrous") as third:
             build_atrous(third, quiet)
-        with gr.Tab(t("Step by step"), id="steps") as fourth:
+        with gr.Tab(t("Step by step"), id="steps"):
             build_steps()
-    for name, tab in zip(PARTS, (first, second, third, fourth), strict=True):
-        tab.select(None, js=REMEMBER % name, api_visibility="private")
-    page = Context.root_block
-    page.load(None, None, parts, js=OPEN % json.dumps(PARTS), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
+    keep_part(NAME, parts)
     here, shows = visit(), gr.State(None)
     arrived = [shows, here.handed, network, size, elsewhere, panel]
     when_opened(shown(arrive), [shows, here.picture, here.handed], arrived, **quiet)

@@ -31,6 +31,7 @@ from cnn_core.errors import Refused
 from demos import About
 from demos._parts import Answer, Canvas, Choices, Picture, endpoint, for_label, shown, table, told, when_first_opened
 from demos._text import t
+from demos._visit import keep_part
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -558,7 +559,7 @@ def build() -> None:
     examples.click(sheet, examples, canvas, **quiet)
     when_first_opened(lambda: [sheet(next(iter(SHOWN)))], [canvas], **quiet)
 
-    with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap"):
+    with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap") as parts:
         with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
             build_why(canvas, why_tab, quiet)
         with gr.Tab(t("Where it looked"), id="where") as where_tab:
@@ -569,6 +570,7 @@ def build() -> None:
             build_data(data_tab, quiet)
         with gr.Tab(t("Train it yourself"), id="train"):
             build_train(canvas, own, mine, answers, quiet)
+    keep_part(NAME, parts)
 
 
 def build_why(canvas: Canvas, tab: gr.Tab, quiet: dict[str, Any]) -> None:

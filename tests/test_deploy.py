@@ -194,6 +194,10 @@ def test_functions_that_gain_from_a_gpu_are_marked_where_spaces_is_installed(tmp
     program = "import app, spaces; app.build_app(); print(*sorted(spaces.marked))"
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     found = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stdout.split() == ["run", "watch"]

@@ -123,6 +123,31 @@ def test_the_link_that_is_copied_opens_the_same_view(page, new_page, address):
 
 
 @pytest.mark.parametrize(
+    ("name", "part", "title"),
+    [
+        ("sketch", "data", "The data set"),
+        ("cats_dogs", "head-to-head", "Head to head"),
+        ("feature_maps", "filters", "Filters"),
+        ("model_zoo", "lesson", "Fewer multiply–adds, yet slower?"),
+        ("receptive_field", "steps", "Step by step"),
+    ],
+)
+def test_the_open_part_of_a_tab_is_in_the_address(page, new_page, address, name, part, title):
+    page.goto(f"{address}?tab={name}")
+    tab(page, title)
+    page.wait_for_url(f"**part={part}**")
+    other = new_page()
+    other.goto(f"{address}?tab={name}&part={part}")
+    expect(other.get_by_role("tab", name=title, exact=True)).to_have_attribute("aria-selected", "true")
+
+
+def test_a_network_that_cats_and_dogs_cannot_have_is_said(page, address):
+    page.goto(f"{address}?tab=cats_dogs&network=nonsense")
+    expect(page.get_by_text("nonsense").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#cats-dogs-verdict")).to_contain_text("cat", timeout=60_000)
+
+
+@pytest.mark.parametrize(
     ("query", "said"),
     [
         ("tab=nonsense", "a tab that there is not"),
