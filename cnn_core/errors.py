@@ -45,5 +45,4 @@ class Refused(ValueError):
 
     def __init__(self, sentence: str, **values: object) -> None:
         self.words = Words(sentence, **values)
-        self.sentence, self.values = sentence, values
         super().__init__(str(self.words))
