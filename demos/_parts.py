@@ -42,12 +42,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 try:  # on ZeroGPU, https://huggingface.co/docs/hub/spaces-zerogpu, where a GPU is lent to marked functions alone
-    from spaces import GPU as on_gpu  # noqa: N811  # pyright: ignore[reportMissingImports]
+    import spaces  # pyright: ignore[reportMissingImports]
 except ImportError:
+    spaces = None
 
-    def on_gpu(run: Callable[P, R]) -> Callable[P, R]:
-        """Mark a function that is faster with a GPU; one that the machine has is used anyway."""
-        return run
+
+def on_gpu(run: Callable[P, R]) -> Callable[P, R]:
+    """Mark a function that is faster with a GPU; where it need not be asked for, one that is there is used anyway."""
+    return spaces.GPU(run) if spaces else run
 
 
 OUR_CLASSES = frozenset((*CAT_DOG_CLASSES, *FASHION_CLASSES))

@@ -66,31 +66,6 @@ def picture_of(source: str) -> Image.Image:
     return photograph(source) if source in PHOTOGRAPHS else uploaded(source)
 
 
-def reference(source: str) -> str:
-    """What an address calls a picture: an example by its name, an upload by its place in Gradio's folder."""
-    if source in PHOTOGRAPHS:
-        return source
-    return Path(source).resolve().relative_to(Path(get_upload_folder()).resolve()).as_posix()
-
-
-def handed_over(reference: str | None) -> Image.Image | None:
-    """The picture that an address refers to, if it is still there."""
-    source = source_handed_over(reference)
-    return picture_of(source) if source else None
-
-
-def source_handed_over(reference: str | None) -> str:
-    """The source of the picture that an address refers to; "" if it is not there any more."""
-    if not reference:
-        return ""
-    source = reference if reference in PHOTOGRAPHS else str(Path(get_upload_folder(), reference))
-    try:
-        picture_of(source)
-    except (Refused, OSError):
-        return ""
-    return source
-
-
 def picture_url(picture: Image.Image, side: int | None = None) -> str:
     """A picture as a data: URL; with `side`, a square of so many px."""
     content, kind = cnn_core.overlay.encoded(ImageOps.fit(picture, (side, side)) if side else picture)

@@ -30,7 +30,7 @@ import cnn_core
 from cnn_core.errors import Refused
 from demos import About
 from demos._parts import Answer, Choices, Names, Picture, Table, called, endpoint, shown, table, told
-from demos._photographs import photograph, picture_of, receive, source_handed_over, thumbnails
+from demos._photographs import photograph, picture_of, receive, thumbnails
 from demos._text import t
 from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, visit, when_opened
 
@@ -904,7 +904,7 @@ def begin(shows: str | None, current: str, handed: dict[str, str], request: gr.R
     """
     first = shows is None
     asked = asked_of(NAME, first, handed, request)
-    source = current or shows or source_handed_over(asked.get("picture")) or next(iter(thumbnails()), "")
+    source = current or shows or next(iter(thumbnails()), "")
     picture = picture_of(source) if source and source != shows else gr.skip()
     if not first and not asked:
         return [source, {}, *[gr.skip()] * 7, picture]
@@ -940,7 +940,7 @@ def part_html(name: str, view: View) -> Iterator[str]:
 
 
 ADDRESS = """(network, layer, order, channel) => {
-    window.convlens?.shows('feature_maps', { network, layer, order, channel: channel ?? 0, picture: null });
+    window.convlens?.shows('feature_maps', { network, layer, order, channel: channel ?? 0 });
 }"""
 MARK = """channel => document.querySelectorAll('#feature-maps-grid button[data-channel]').forEach(
     button => button.setAttribute('aria-pressed', String(Number(button.dataset.channel) === (channel ?? 0))))"""

@@ -27,7 +27,7 @@ import cnn_core
 from cnn_core.errors import Refused, Words
 from demos import About
 from demos._parts import Names, Picture, Table, called, endpoint, on_gpu, shown, table, told
-from demos._photographs import photograph, picture_of, picture_url, receive, source_handed_over, thumbnails
+from demos._photographs import photograph, picture_of, picture_url, receive, thumbnails
 from demos._text import t
 from demos._visit import asked_of, keep_part, visit, when_opened
 
@@ -834,7 +834,7 @@ def begin(
     asked = asked_of(NAME, shows is None, handed, request)
     named = [name for name in asked.get("models", "").split(",") if name.strip()][:MOST_NETWORKS]
     before = board.sources if board else ()
-    source = current or shows or source_handed_over(asked.get("picture")) or next(iter(thumbnails()), "")
+    source = current or shows or next(iter(thumbnails()), "")
     pictures = before if source in before or not source else (source,)
     if board is not None and not named and pictures == before:
         yield [source, {}, gr.skip(), gr.skip(), gr.skip()]
@@ -873,7 +873,7 @@ def chose(choice: Choice, board: Board | None) -> list[Any]:
     return [*preview(choice, board), *[choice.pictures[-1] if choice.pictures else ""] * 2]
 
 
-ADDRESS = "chosen => window.convlens?.shows('model_zoo', { models: chosen.networks.join(','), picture: null })"
+ADDRESS = "chosen => window.convlens?.shows('model_zoo', { models: chosen.networks.join(',') })"
 
 
 @on_gpu

@@ -31,7 +31,7 @@ from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
 from demos import About
 from demos._parts import Table, endpoint, shown, table, told
-from demos._photographs import picture_of, picture_url, receive, source_handed_over
+from demos._photographs import picture_of, picture_url, receive
 from demos._text import t
 from demos._visit import CHOSEN, asked_of, keep_part, open_in, visit, when_opened
 
@@ -577,7 +577,7 @@ def arrive(shows: str | None, current: str, handed: dict[str, str], request: gr.
         source of the picture, what is left to hand over, network, size, links to other tabs, and the panel.
     """
     asked = asked_of(NAME, shows is None, handed, request)
-    source = current or shows or source_handed_over(asked.get("picture"))
+    source = current or shows or ""
     photo = {"photo": picture_url(receive(picture_of(source)))} if source and source != shows else {}
     if "network" not in asked:
         return [source, {}, gr.skip(), gr.skip(), gr.skip(), photo or gr.skip()]

@@ -202,10 +202,10 @@ def test_address_and_open_tab_follow_each_other_in_the_browser(three_tabs, page)
         page.wait_for_function("window.convlensOpened")
         page.get_by_role("tab", name="Third", exact=True).click()
         expect(page.get_by_text("This is third.")).to_be_visible()
-        page.wait_for_url(f"{address}?tab=third&mark=1")
+        page.wait_for_url(f"{address}?tab=third")
         page.reload()
         expect(page.get_by_text("This is third.")).to_be_visible()
-        assert page.url == f"{address}?tab=third&mark=1"
+        assert page.url == f"{address}?tab=third"
         for query in ("", "?tab=", "?tab=nonsense"):
             page.goto(f"{address}{query}")
             page.wait_for_function("window.convlensOpened")

@@ -99,14 +99,14 @@ def call(url, name, value):
 
 
 def test_refusal_is_shown_in_the_chosen_language(monkeypatch):
-    monkeypatch.setitem(_text._catalogue, "At most {limit}, please.", "Höchstens {limit}, bitte.")
+    monkeypatch.setitem(_text.CATALOGUES, "de", {"At most {limit}, please.": "Höchstens {limit}, bitte."})
 
     @shown
     def run(limit: int = 3) -> int:
         """Refuse."""
         raise Refused("At most {limit}, please.", limit=limit)
 
-    with pytest.raises(gr.Error) as error:
+    with pytest.raises(gr.Error) as error, _text.speaking("de"):
         run(limit=7)
     assert error.value.message == "Höchstens 7, bitte."
     assert not error.value.print_exception
@@ -149,11 +149,6 @@ def test_bugs_stay_bugs():
 
     with pytest.raises(ZeroDivisionError):
         run()
-
-
-def test_unknown_language_is_english():
-    _text.use("xx")
-    assert _text.t("Undo") == "Undo"
 
 
 # Pictures
