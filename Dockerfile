@@ -27,7 +27,7 @@ COPY --chown=convlens cnn_core/ cnn_core/
 COPY --chown=convlens demos/ demos/
 COPY --chown=convlens weights/ weights/
 
-USER convlens
+USER 1000
 # Made while it is ours: a volume that is mounted here takes over its owner.
 RUN mkdir -p /home/convlens/.cache/huggingface
 ENV GRADIO_SERVER_NAME=0.0.0.0 \

@@ -44,7 +44,7 @@ def main(names: list[str]) -> None:
             seen.goto(f"{address}?tab={name}&__theme=light")
             place, text = DONE[name]
             expect(seen.locator(place).first).to_contain_text(text, timeout=120_000)
-            seen.wait_for_function("[...document.images].every(image => image.complete)")
+            seen.wait_for_function("[...document.images].every(image => image.complete || !image.offsetParent)")
             picture = Image.open(BytesIO(seen.screenshot(animations="disabled"))).convert("RGB")
             # Few colours need a third of the bytes, and look the same.
             picture.quantize(256, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)

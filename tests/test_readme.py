@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from app import TABS
 from cnn_core import networks, zoo
@@ -172,3 +173,11 @@ def test_no_file_is_larger_than_ten_megabytes():
     files = [ROOT / name for name in names if name and (ROOT / name).is_file()]
     assert len(files) > 10
     assert [file for file in files if file.stat().st_size > 10 * MEGABYTE] == []
+
+
+def test_every_tab_has_its_screenshot():
+    shown = re.findall(r"docs/screenshots/(\w+)\.png", README)
+    assert shown == [tab.NAME for tab in TABS]
+    for name in shown:
+        with Image.open(ROOT / "docs" / "screenshots" / f"{name}.png") as picture:
+            assert picture.width == 1280
