@@ -67,7 +67,7 @@ def result(name, *answers, classes=("cat", "dog"), milliseconds=2.0):
     tops = tuple(tuple(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1])) for row in shares)
     facts = Facts(name, name, "Family", 1000, 5_000_000, 4.0, 32, 70.0, "somebody", "MIT")
     latency = Latency(milliseconds, 3.0, 15, 2, "processor")
-    return Result(facts, tops, latency, 1.5, "here", "", torch.tensor(shares), classes)
+    return Result(facts, tops, latency, 1.5, Words("here"), None, torch.tensor(shares), classes)
 
 
 def board(*results, pictures=1):
@@ -241,11 +241,11 @@ def test_pareto_fronts_are_of_imagenet_networks_only():
     assert not rows["cat_dog"]["comparable"]
 
 
-def test_rows_lead_to_the_other_tabs_with_network_and_picture():
+def test_rows_lead_to_the_other_tabs_with_their_network():
     (row,) = tab.shown_rows(board(result("resnet18", 0.9)), ["resnet18"])
     assert [address for _, address in row["links"]] == [
-        "?tab=feature_maps&network=resnet18&picture=Cat",
-        "?tab=receptive_field&network=resnet18&size=32&picture=Cat",
+        "?tab=feature_maps&network=resnet18",
+        "?tab=receptive_field&network=resnet18&size=32",
     ]
     assert {"timm/resnet18.a1_in1k"} <= {other["name"] for other in row["others"]}
 

@@ -217,12 +217,13 @@ def test_address_restores_network_layer_and_unit(new_page, page, address):
     expect(linked.get_by_label("Row of the unit")).to_have_value("5")
 
 
-def test_nonsense_in_the_address_does_no_harm(page, address):
+def test_nonsense_in_the_address_does_no_harm(page, new_page, address):
     from playwright.sync_api import expect
 
     opened(page, address, "&network=alexnet&size=99999999&layer=%3Cb%3E&unit=x.y&layers=a.b&part=none&rates=9999")
     expect(page.locator(".rf-network .sees")).to_contain_text("195×195 px", timeout=60_000)
     expect(page.locator(".rf-network .note")).to_contain_text("Choose an input of 1 to 8192 px")
+    page = new_page()
     opened(page, address, "&network=alexnet&size=200&layer=%3Cb%3E&unit=99.99")
     expect(page.locator(".rf-network .note")).to_contain_text("no layer called <b>", timeout=60_000)
 
