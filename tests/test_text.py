@@ -18,7 +18,7 @@ from cnn_core import data, weights, zoo
 from cnn_core.catalogue import CATALOGUE
 from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import Photograph
-from demos import _lab, _parts, _photographs, feature_maps, model_zoo, sketch
+from demos import _lab, _parts, _photographs, cats_dogs, feature_maps, model_zoo, receptive_field, sketch
 from demos._parts import told
 from demos._text import CATALOGUES, ENGLISH, language, preferred, speaking, t
 
@@ -59,7 +59,7 @@ def literals() -> set[str]:
                 for call in ast.walk(node):
                     if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "__init__":
                         found += call.args[:1]
-    return {text.value for text in found if isinstance(text, ast.Constant) and text.value}
+    return {str(text.value) for text in found if isinstance(text, ast.Constant) and text.value}
 
 
 def tables() -> set[str]:
@@ -68,7 +68,7 @@ def tables() -> set[str]:
     for tab in app.TABS:
         found += [tab.TITLE, tab.__doc__, tab.ABOUT.text]
     found += [*_lab.STRATEGIES.values(), *_lab.TEXTURES, *_lab.PARTS]
-    found += [*app.TABS[1].NETWORKS, *sketch.COLOURS, *sketch.SHOWN]
+    found += [*cats_dogs.NETWORKS, *sketch.COLOURS, *sketch.SHOWN]
     found += [*(title for title, _ in feature_maps.PARTS.values()), *map(str.capitalize, feature_maps.ORDERS)]
     found += [*(title for title, _ in model_zoo.PARTS.values()), *model_zoo.WORK.values(), *model_zoo.grouped()]
     found += [*(row.metric for row in weights.WEIGHTS.values()), "processor"]  # as `comparison.Latency.device`
@@ -112,7 +112,7 @@ def missed(monkeypatch):
             super().__init__(OTHERS[name])
             self.name = name
 
-        def get(self, english: str, otherwise: str) -> str:
+        def get(self, english: str, otherwise: str = "") -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
             if english not in self:
                 found[self.name].add(english)
             return super().get(english, otherwise)
@@ -183,7 +183,7 @@ def test_classes_of_ours_are_called_in_the_visitors_language_and_imagenets_are_n
 def test_an_english_answer_is_not_kept_for_a_korean_visitor_nor_the_other_way():
     for name in ("ko", ENGLISH, "ko"):
         with speaking(name):
-            table = app.TABS[4].output_strides()
+            table = receptive_field.output_strides()
             outcome, *_, colours, _ = _lab.look(None)
             assert t("Output stride") in table
             assert (
