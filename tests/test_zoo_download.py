@@ -277,7 +277,7 @@ def test_torchvisions_files_are_read_as_torchvision_reads_them(hub, tmp_path, na
 
 def test_what_is_here_is_not_fetched_from_elsewhere(hub, tmp_path):
     torchvision_has(tmp_path, squeezenet())
-    assert "torchvision" in ask("small")[0]["small"].source.template
+    assert "torchvision" in str(ask("small")[0]["small"].source)
     assert not hub.requests
 
 
