@@ -366,7 +366,8 @@ RECIPES: dict[str, Recipe] = {
                                 label_smoothing=0.0, loss=partial(distillation.imitation, hint=0.2), averaging=0.998,
                                 pictures=partial(distillation.views_and_features, side=160, opinion=True)))),
     "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
-    "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64)),
+    # Without batch norms it learns nothing at four times this rate: 51.2 % of the test photographs.
+    "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64), learning_rate=5e-4),
     "cat_dog_vgg":       replace(COMPACT, build=lambda: VGG(11, batch_norm=True, width=0.14, image_size=64)),
     "cat_dog_googlenet": replace(COMPACT, build=lambda: GoogLeNet(width=0.35)),
     "cat_dog_resnet":    replace(COMPACT, build=lambda: ResNet(18, width=0.25)),

@@ -32,9 +32,14 @@ from torch import Tensor, nn
 from cnn_core import model_cache
 from cnn_core.data import CAT_DOG_CLASSES, FASHION_CLASSES
 from cnn_core.errors import Refused, Words
+from cnn_core.models.alexnet import AlexNet
 from cnn_core.models.fashion import FashionCNN, FashionDNN
+from cnn_core.models.googlenet import GoogLeNet
+from cnn_core.models.lenet import LeNet
 from cnn_core.models.resnet import ResNet
 from cnn_core.models.sketch import SketchNet
+from cnn_core.models.vgg import VGG
+from cnn_core.models.xai import XAI
 from cnn_core.preprocessing import Garment, Photograph, Preprocess
 
 FOLDER = Path(__file__).parents[1] / "weights"
@@ -201,6 +206,30 @@ WEIGHTS: dict[str, Weights] = {
                            Shipped("cat_dog/model.safetensors"), CAT_DOG_CLASSES, Photograph(160), 2_799_394,
                            "MIT", "96.68% of test photographs; 94.9% of the course's own 98",
                            "9503c94361a32e10e392150cb44485fab2703ccfe4b5c35f5771139574d24e28"),
+    "cat_dog_lenet": Weights(lambda: LeNet(width=0.5, image_size=64),
+                           Shipped("cat_dog_lenet/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 696_818,
+                           "MIT", "71.92% of test photographs; 70.4% of the course's own 98",
+                           "2c71a0f2b90752bde645aa3ab095129cd617d5a324942047568d3949075d6e94"),
+    "cat_dog_alexnet": Weights(lambda: AlexNet(width=0.35, image_size=64),
+                           Shipped("cat_dog_alexnet/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 695_200,
+                           "MIT", "68.12% of test photographs; 67.3% of the course's own 98",
+                           "9e15cb7f30c69c9ff287dd3a6325993aac14cab057db2cf2caad9b4cbf0bf078"),
+    "cat_dog_vgg": Weights(lambda: VGG(11, batch_norm=True, width=0.14, image_size=64),
+                           Shipped("cat_dog_vgg/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 679_301,
+                           "MIT", "76.54% of test photographs; 70.4% of the course's own 98",
+                           "71897eca465462359aa832744d54271a3a9f910218c1de7cff6dc5acb76b704c"),
+    "cat_dog_googlenet": Weights(lambda: GoogLeNet(width=0.35),
+                           Shipped("cat_dog_googlenet/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 691_061,
+                           "MIT", "81.20% of test photographs; 74.5% of the course's own 98",
+                           "9578475441a3001e0793f4570fbed79ff59c7c2241d64be3546eb4af81978802"),
+    "cat_dog_resnet": Weights(lambda: ResNet(18, width=0.25),
+                           Shipped("cat_dog_resnet/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 702_354,
+                           "MIT", "79.37% of test photographs; 76.5% of the course's own 98",
+                           "7e776b2c042d43d597ead4563f88ef31bb70a97870615000d1a633bb0a075c3b"),
+    "cat_dog_xai": Weights(lambda: XAI(width=0.15),
+                           Shipped("cat_dog_xai/model.safetensors"), CAT_DOG_CLASSES, Photograph(64), 339_265,
+                           "MIT", "55.53% of test photographs; 58.2% of the course's own 98",
+                           "b835a34615efe26840e8f8e1bcc8c37040c4a150abb80cedcc2615c39e137bb5"),
 }
 # fmt: on
 
