@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -35,7 +36,9 @@ def ask(served):
             await session.initialize()
             return await talk(session)
 
-    return lambda talk: asyncio.run(within(talk))
+    # In a thread of its own: while a browser is open, playwright's loop runs on this one.
+    with ThreadPoolExecutor(1) as thread:
+        yield lambda talk: thread.submit(asyncio.run, within(talk)).result()
 
 
 @pytest.fixture(scope="module")
