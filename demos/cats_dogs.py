@@ -477,8 +477,8 @@ def build() -> None:
             )
     outputs = [answer, sentence, heat]
     here, shows = visit(), gr.State(None)
-    gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
+    gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
     examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet).then(
         shown(quietly), [picture, model], outputs, **quiet
     )

@@ -1036,8 +1036,8 @@ def build() -> None:
     then_show(
         gr.on([network.input, every.input], shown(choose_network), [network, layer, every], chosen_lists, **quiet)
     )
-    then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
+    then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
     then_show(
         examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet)
     )
@@ -1049,8 +1049,8 @@ def build() -> None:
         [target.input, depth.input, other.input, off.submit],
         shown(refresh), [opened, *view], outputs, trigger_mode="always_last", **quiet,
     )  # fmt: skip
-    channel.change(shown(when_there(channel_view)), [picture, network, layer, channel], one, **quiet)
     channel.change(None, channel, js=MARK, **quiet)
+    channel.change(shown(when_there(channel_view)), [picture, network, layer, channel], one, **quiet)
     grid.click(shown(pick), None, channel, **quiet)
     for name, tab in tabs.items():
         tab.select(lambda name=name: name, None, opened, **quiet).then(
