@@ -79,7 +79,7 @@ def keep_part(tab: str, parts: gr.Tabs) -> None:
 
 
 # At once, ahead of answers that wait in the queue, and without opening the picture: the tab that is opened next asks.
-# The page runs an event's listeners in the order in which they were added, one when the other has ended: add this first.
+# The page runs an event's listeners one after the other, in the order in which they were added: add this one first.
 CHOSEN: dict[str, Any] = {"queue": False, "preprocess": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
