@@ -499,6 +499,10 @@ def untrained(name: str) -> tuple[Callable[[], nn.Module], Preprocess]:
 def _untrained(name: str) -> Network:
     build, preprocess = untrained(name)
     module = feature_maps.randomised(build())
+    first = next((each for each in module.modules() if isinstance(each, nn.Conv2d)), None)
+    if first and first.in_channels != preprocess.shape[0]:
+        raise Refused("{name} cannot take a colour photograph (channels: {count}, not 3): choose another network.",
+                      name=name, count=first.in_channels)  # fmt: skip
     resolved = networks.resolve(name.removeprefix(UNTRAINED))
     if resolved in weights.WEIGHTS:
         return Network(name, module, preprocess, weights.WEIGHTS[resolved].classes, False)

@@ -18,11 +18,13 @@ class About:
         text: Markdown in English; formulas between $$ ... $$, symbols between $ ... $, papers as links.
         code: what computes the figures, as "cnn_core.module:function"; a class or "Class.method" will do too.
         python: six lines that compute the worked example with `cnn_core` alone and print its figures.
+        device: a sentence in English on what computes it.
     """
 
     text: str
     code: tuple[str, ...]
     python: str
+    device: str = "All of this is computed on the server's processor (CPU)."
 
 
 class Rows(Protocol):

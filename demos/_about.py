@@ -75,7 +75,7 @@ def listed(about: About) -> str:
         parts += f"<details><summary><code>{escape(label)}</code></summary>{link}{block(found.text)}</details>"
     hint = t("In this project's folder, with what {file} lists installed:").format(file="requirements.txt")
     return (
-        f"<h3>{escape(t('Computed by'))}</h3>{parts}"
+        f"<h3>{escape(t('Computed by'))}</h3>{parts}<p>{escape(t(about.device))}</p>"
         f"<h3>{escape(t('In six lines of Python'))}</h3><p>{escape(hint)}</p>{block(about.python)}"
     )
 

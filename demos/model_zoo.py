@@ -116,6 +116,7 @@ steps = list(comparison.compare([Image.fromarray(data.chelsea())], ["cat_dog"]))
 row = next(step for step in steps if isinstance(step, comparison.Result))
 print(row.predictions[0][0], row.facts.num_params, row.facts.multiply_adds, row.latency.median_ms)
 """,
+    device="All of this is computed on a GPU where the server has one, else on its processor: the table says on which.",
 )
 
 

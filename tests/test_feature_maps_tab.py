@@ -84,6 +84,7 @@ def test_orders_and_methods_of_the_page_are_those_of_the_core():
         ((NETWORK, "features.3.rel"), "There is no layer 'features.3.rel' in this network; there are features.3.relu"),
         (("sketch_nets", LAYER), "There is no network called 'sketch_nets'; there are sketch_net"),
         (("xai", LAYER), "There are no weights for xai: choose untrained/xai"),
+        (("untrained/lenet5", LAYER), "cannot take a colour photograph (channels: 1, not 3)"),
         ((NETWORK, "classifier.3"), "classifier.3 gives 10 numbers without rows and columns"),
         (("fashion_dnn", "classifier.1"), "This network has no layer with maps"),
         ((NETWORK, LAYER, "size"), "Channels can be ordered by"),

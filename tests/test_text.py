@@ -66,7 +66,7 @@ def tables() -> set[str]:
     """Texts that reach `t` from a table."""
     found = [*data.CAT_DOG_CLASSES, *data.FASHION_CLASSES, *_photographs.PHOTOGRAPHS]
     for tab in app.TABS:
-        found += [tab.TITLE, tab.__doc__, tab.ABOUT.text]
+        found += [tab.TITLE, tab.__doc__, tab.ABOUT.text, tab.ABOUT.device]
     found += [*_lab.STRATEGIES.values(), *_lab.TEXTURES, *_lab.PARTS]
     found += [*cats_dogs.NETWORKS, *sketch.COLOURS, *sketch.SHOWN]
     found += [*(title for title, _ in feature_maps.PARTS.values()), *map(str.capitalize, feature_maps.ORDERS)]
