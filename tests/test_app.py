@@ -217,6 +217,16 @@ def test_address_and_open_tab_follow_each_other_in_the_browser(three_tabs, page)
 # The command line
 
 
+def test_spaces_cannot_switch_rendering_on_the_server_on(monkeypatch, three_tabs):
+    monkeypatch.setenv("GRADIO_SSR_MODE", "True")  # as they do for every Gradio Space
+    page = app.build_app()
+    app.serve(page, server_name="127.0.0.1")
+    try:
+        assert page.ssr_mode is False
+    finally:
+        page.close(verbose=False)
+
+
 def test_help_names_every_option():
     found = subprocess.run(
         [sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
