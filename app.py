@@ -107,10 +107,11 @@ def lay_out() -> None:
     with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
         for tab in TABS:
             with gr.Tab(t(tab.TITLE), id=tab.NAME, elem_id=f"tab-{tab.NAME}") as label:
+                # First: the page runs listeners in turn, and what a tab begins with may take long.
+                label.select(None, js=f"() => convlens.selected('{tab.NAME}')", api_visibility="private")
                 gr.Markdown(t(tab.__doc__ or ""), elem_classes="introduction")
                 tab.build()
                 _about.build(tab.ABOUT)
-            label.select(None, js=f"() => convlens.selected('{tab.NAME}')", api_visibility="private")
     page = Context.root_block
     page.load(None, None, tabs, js=OPEN % json.dumps(names), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -145,8 +146,8 @@ def serve(page: Blocks, **where: Any) -> str:
     Raises:
         OSError: the port is in use, or the host is not an address of this machine.
     """
-    speaking = Middleware(Speaking, otherwise=page.otherwise)
-    return page.launch(prevent_thread_lock=True, app_kwargs={"middleware": [speaking]}, **LAUNCH, **where)[1]
+    middleware = [Middleware(Speaking, otherwise=page.otherwise)]
+    return page.launch(prevent_thread_lock=True, app_kwargs={"middleware": middleware}, **LAUNCH, **where)[1]
 
 
 def warm_up() -> None:

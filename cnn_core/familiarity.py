@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -27,10 +27,9 @@ from torch import Tensor, nn
 from cnn_core import photographs, weights
 from cnn_core.errors import Refused
 from cnn_core.evaluation import as_images
-from cnn_core.shipping import CAT_DOG_CARD, describe
+from cnn_core.shipping import CAT_DOG_CARD, FAMILIARITY, describe
 
 SHRINKAGE = 1e-3  # of the mean variance, added to each: directions in which nothing varies would weigh without end
-FILE = "familiarity.safetensors"
 KEPT = 0.95  # share of photographs of the right kind that are called familiar
 
 
@@ -76,13 +75,13 @@ def fit(features: Tensor, labels: Tensor, held_out: Tensor) -> Familiarity:
     covariance = around.T @ around / len(features)
     covariance += SHRINKAGE * covariance.diagonal().mean() * torch.eye(features.shape[1])
     found = Familiarity(means, torch.linalg.inv(covariance).contiguous(), 0.0)
-    return Familiarity(means, found.precision, found.distance(held_out).quantile(KEPT).item())
+    return replace(found, limit=found.distance(held_out).quantile(KEPT).item())
 
 
 @cache
 def of(name: str) -> Familiarity | None:
     """What a shipped network finds familiar, if that was learnt."""
-    file = weights.FOLDER / name / FILE
+    file = weights.FOLDER / name / FAMILIARITY
     if not file.is_file():
         return None
     tensors = load_file(file)
@@ -118,7 +117,7 @@ def others() -> Iterator[Image.Image]:
 def main() -> None:
     """Learn what a shipped network of cats and dogs finds familiar, and measure it, from the command line."""
     parser = argparse.ArgumentParser(prog="python -m cnn_core.familiarity", description=__doc__)
-    parser.add_argument("name", choices=weights.WEIGHTS)
+    parser.add_argument("name", choices=("cat_dog", "cat_dog_resnet"))  # `ResNet`s
     parser.add_argument("--data", type=Path, help="folder that holds catdog/ (default: CONVLENS_DATA)")
     chosen = parser.parse_args()
     folder, row = weights.FOLDER / chosen.name, weights.WEIGHTS[chosen.name]
@@ -135,7 +134,7 @@ def main() -> None:
         return torch.cat([both_ways(network, as_images(part))[0] for part in images.split(100)])
 
     learnt = fit(features(pictures["train"][0]), pictures["train"][1], features(pictures["validation"][0]))
-    learnt.save(folder / FILE)
+    learnt.save(folder / FAMILIARITY)
     test = learnt.knows(features(pictures["test"][0]))
     strange = learnt.knows(features(torch.stack([photographs.squared(each, row.preprocess.side) for each in others()])))
     scores = json.loads((folder / "scores.json").read_text()) | {

@@ -47,13 +47,14 @@ ALIASES = {
     "vgg_a": "vgg11",
     "vgg_16": "vgg16",
 }
-# The side of the picture that a network was made for, in px, where it is not 224.
-SIZES = {"lenet5": 32, "fashion_cnn": 28, "sketch_net": 28, "inception_v3": 299, "deeplab_v3": 513}
+# The side of the picture that a network was made for, in px, where it is not 224; weights know their own.
+SIZES = {"lenet5": 32, "inception_v3": 299, "deeplab_v3": 513}
 
 
 def size_of(name: str) -> int:
     """The side of the picture that a network was made for, in px; 224 where nothing else is known."""
-    return SIZES.get(resolve(name), 224)
+    name = resolve(name)
+    return WEIGHTS[name].preprocess.side if name in WEIGHTS else SIZES.get(name, 224)
 
 
 def _weights() -> dict[str, Callable[[], nn.Module]]:

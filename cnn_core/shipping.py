@@ -18,6 +18,8 @@ from cnn_core import data
 if TYPE_CHECKING:
     from cnn_core.training import Step
 
+FAMILIARITY = "familiarity.safetensors"  # what `cnn_core.familiarity` writes beside some weights
+
 GARMENT_CARD = """---
 license: mit
 library_name: pytorch
@@ -145,7 +147,7 @@ def ship(
         dtype: in which the weights are written; whole numbers stay what they are.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "familiarity.safetensors").unlink(missing_ok=True)  # learnt of the weights that were here before
+    (folder / FAMILIARITY).unlink(missing_ok=True)  # learnt of the weights that were here before
     state = {
         key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
         for key, value in network.state_dict().items()

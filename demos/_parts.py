@@ -152,6 +152,8 @@ class Blocks(gr.Blocks):
         own: Any = self.configs[self.otherwise]
         if self.lay_out is None:
             return own
+        if language() in self.configs:
+            return self.configs[language()]
         with self.translating:
             if language() not in self.configs:
                 with Blocks(**self.settings) as theirs:

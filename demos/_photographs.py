@@ -10,6 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from gradio.utils import get_upload_folder, is_in_or_equal
 from PIL import Image, ImageOps
@@ -89,6 +90,15 @@ def path(name: str) -> Path:
 def photograph(name: str) -> Image.Image:
     """An example as a picture, RGB."""
     return images.read(path(name))
+
+
+def example(name: str) -> list[Any]:
+    """An example, and its source for the tab and for the visit.
+
+    Raises:
+        Refused: it is not on this machine.
+    """
+    return [photograph(name), name, name]
 
 
 @cache

@@ -17,8 +17,11 @@ from urllib.parse import parse_qsl, urlencode
 
 import gradio as gr
 from gradio.context import Context
+from PIL import Image
 
-from demos._parts import shown
+from cnn_core.errors import Refused
+from demos._parts import shown, told
+from demos._photographs import picture_of, receive
 from demos._text import CATALOGUES, language, speaking, t
 
 HTML, JS = (Path(__file__).with_name(f"heading.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
@@ -48,10 +51,13 @@ def visit() -> Visit:
 
 
 def when_opened(begin: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **settings: Any) -> Any:
-    """Call `begin` whenever the tab that is being laid out is opened; a page of one tab is opened once."""
+    """Call `begin` whenever the tab that is being laid out is opened; a page of one tab is opened once.
+
+    A tab that is opened again before it has begun, by a link perhaps, begins once more.
+    """
     place, page = Context.block, Context.root_block
     listen = place.select if isinstance(place, gr.Tab) else page.load  # pyright: ignore[reportOptionalMemberAccess]
-    return listen(begin, inputs, outputs, **settings)
+    return listen(begin, inputs, outputs, trigger_mode="always_last", **settings)
 
 
 OPEN_PART = """() => {
@@ -61,19 +67,27 @@ OPEN_PART = """() => {
 }"""
 
 
+def part_of(tab: str, title: str, name: str) -> gr.Tab:
+    """A part of a tab, to be laid out by `with`; while it is open, the address says `&part=<name>`.
+
+    Of the first nothing is said: it is open anyway, and reports so as soon as its tab is opened. The listener is added
+    before those of the part's contents: the page runs them in turn, and what a part shows may take long.
+    """
+    first = not Context.block.children  # pyright: ignore[reportOptionalMemberAccess]
+    values = json.dumps({"part": None if first else name})
+    made = gr.Tab(title, id=name)
+    made.select(None, js=f"() => window.convlens?.shows('{tab}', {values})", api_visibility="private")
+    return made
+
+
 def keep_part(tab: str, parts: gr.Tabs) -> None:
-    """Let the address say, as `&part=`, which part of a tab is open.
+    """Open the part of a tab that the address names.
 
     Args:
         tab: the tab's name.
-        parts: its parts, laid out already; their ids are what the address calls them.
+        parts: its parts, laid out already.
     """
-    names = [part.id for part in parts.children if isinstance(part, gr.Tab)]
-    for part in parts.children:
-        if isinstance(part, gr.Tab):
-            part.select(
-                None, js=f"() => window.convlens?.shows('{tab}', {{ part: '{part.id}' }})", api_visibility="private"
-            )
+    names = [each.id for each in parts.children if isinstance(each, gr.Tab)]
     page = Context.root_block
     page.load(None, None, parts, js=OPEN_PART % (tab, tab, json.dumps(names)), api_visibility="private")  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -98,6 +112,24 @@ def asked_of(tab: str, first: bool, handed: dict[str, str], request: gr.Request 
         return handed
     query = dict(request.query_params) if first and request else {}
     return query if query.get("tab", tab) == tab else {}
+
+
+def to_show(current: str, shows: str | None, example: str = "") -> tuple[str, Image.Image | None]:
+    """Source and picture for a tab that is opened: the visit's, else what it shows already, else an example.
+
+    What cannot be read is said, and passed over.
+
+    Args:
+        current: source of the visit's picture.
+        shows: source of what the tab shows; None when it is opened for the first time.
+        example: source of its own example.
+    """
+    for source in dict.fromkeys(filter(None, (current, shows, example))):
+        try:
+            return source, receive(picture_of(source))
+        except Refused as refused:
+            gr.Info(told(refused))
+    return "", None
 
 
 def open_in(links: dict[str, dict[str, Any]]) -> str:

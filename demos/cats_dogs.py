@@ -27,9 +27,9 @@ import cnn_core
 from cnn_core.errors import Refused
 from demos import About, _lab
 from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, for_label, shown, table, told
-from demos._photographs import photograph, picture_of, thumbnails
+from demos._photographs import example, photograph, thumbnails
 from demos._text import t
-from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, part_of, to_show, visit, when_opened
 
 NAME = "cats_dogs"
 API = "predict_cat_dog"
@@ -92,7 +92,8 @@ $$M = \max\Big(0,\, \sum_k \alpha_k A^k\Big)$$
 
 **How it learnt.** A pretrained teacher looked at each photograph in several croppings. Beside the label, the student
 learnt the teacher's $D = 1280$ features $t$ of the same cropping, its own being $s$ (hints,
-[Romero et al., 2014](https://arxiv.org/abs/1412.6550)); $\lambda$ falls from stage to stage.
+[Romero et al., 2014](https://arxiv.org/abs/1412.6550)). Later $\lambda$ is smaller, and $q$ is no longer the label but
+what a linear layer tells from the teacher's features of the cropping.
 
 $$L = -\sum_k q_k \log p_k + \frac{\lambda}{D} \sum_{d=1}^{D} (s_d - t_d)^2$$
 """,
@@ -421,10 +422,9 @@ def arrive(shows: str | None, current: str, handed: dict[str, str], model: str, 
         nothing new where it is shown already.
     """
     named = asked_of(NAME, shows is None, handed, request).get("network", model)
-    source = current or shows or next(iter(thumbnails()), "")
+    source, picture = to_show(current, shows, next(iter(thumbnails()), ""))
     if source == shows and named == model:
         return [source, {}, *[gr.skip()] * 5]
-    picture = picture_of(source) if source else None
     try:
         return [source, {}, named, picture, *quietly(picture, named)]
     except Refused as refused:
@@ -478,21 +478,21 @@ def build() -> None:
     outputs = [answer, sentence, heat]
     here, shows = visit(), gr.State(None)
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
+    model.input(None, model, js="network => window.convlens?.shows('cats_dogs', { network })", **quiet)
     gr.on([picture.input, model.input], shown(quietly), [picture, model], outputs, trigger_mode="always_last", **quiet)
-    examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet).then(
+    examples.click(shown(example), examples, [picture, shows, here.picture], **quiet).then(
         shown(quietly), [picture, model], outputs, **quiet
     )
     model.change(links, model, elsewhere, **quiet)
-    model.input(None, model, js="network => window.convlens?.shows('cats_dogs', { network })", **quiet)
     arrived = [shows, here.handed, model, picture, *outputs]
     when_opened(shown(arrive), [shows, here.picture, here.handed, model], arrived, **quiet)
     endpoint(run, [picture, model], outputs, API)
     with gr.Tabs(elem_id="cats-dogs-more", overflow_behavior="wrap") as parts:
-        with gr.Tab(t("Many pictures"), id="many"):
+        with part_of(NAME, t("Many pictures"), "many"):
             build_many(model)
-        with gr.Tab(t("Transfer lab"), id="lab") as lab:
+        with part_of(NAME, t("Transfer lab"), "lab") as lab:
             _lab.build(lab)
-        with gr.Tab(t("Head to head"), id="head-to-head"):
+        with part_of(NAME, t("Head to head"), "head-to-head"):
             build_head_to_head()
     keep_part(NAME, parts)
 
@@ -557,9 +557,9 @@ def build_head_to_head() -> None:
     gr.Markdown(
         t(
             "**What is a pretrained network worth?** A MobileNetV2 that knows ImageNet, which has cats and dogs in it: "
-            "the *similar* half of the course's four cases, measured. Each strategy sees the same photographs equally "
-            "often; beside the accuracy on the 2,080 test photographs, the seconds the training took on two processor "
-            "cores."
+            "the *similar* half of the course's four cases, measured. Each strategy sees the same photographs, 96 px "
+            "a side, equally often; beside the accuracy on the 2,080 test photographs, the seconds the training took "
+            "on two processor cores."
         ),
         elem_classes="introduction",
     )

@@ -30,9 +30,9 @@ import cnn_core
 from cnn_core.errors import Refused
 from demos import About
 from demos._parts import Answer, Choices, Names, Picture, Table, called, endpoint, shown, table, told
-from demos._photographs import photograph, picture_of, receive, thumbnails
+from demos._photographs import example, photograph, receive, thumbnails
 from demos._text import t
-from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, part_of, to_show, visit, when_opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -904,8 +904,8 @@ def begin(shows: str | None, current: str, handed: dict[str, str], request: gr.R
     """
     first = shows is None
     asked = asked_of(NAME, first, handed, request)
-    source = current or shows or next(iter(thumbnails()), "")
-    picture = picture_of(source) if source and source != shows else gr.skip()
+    source, found = to_show(current, shows, next(iter(thumbnails()), ""))
+    picture = gr.skip() if found is None or source == shows else found
     if not first and not asked:
         return [source, {}, *[gr.skip()] * 7, picture]
     model, layer, order, channel, missed = asked_for(asked)
@@ -1018,9 +1018,9 @@ def build() -> None:
     tabs: dict[str, gr.Tab] = {}
     with gr.Tabs(elem_id="feature-maps-more", overflow_behavior="wrap") as parts:
         for name, (title, _) in PARTS.items():
-            with gr.Tab(t(title), id=name) as tabs[name]:
+            with part_of(NAME, t(title), name) as tabs[name]:
                 outputs.append(PARTS_BUILT[name](view, quiet))
-        with gr.Tab(t("Take it away"), id="take"):
+        with part_of(NAME, t("Take it away"), "take"):
             build_take(picture, network, layer, order, page)
 
     looking = [picture, network, layer, order, page, channel]
@@ -1038,9 +1038,7 @@ def build() -> None:
     )
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
     then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
-    then_show(
-        examples.click(lambda name: [photograph(name), name, name], examples, [picture, shows, here.picture], **quiet)
-    )
+    then_show(examples.click(shown(example), examples, [picture, shows, here.picture], **quiet))
     gr.on([network.change, layer.change, order.change, channel.change], None, [network, layer, order, channel],
           js=ADDRESS, **quiet)  # fmt: skip
     network.change(links, network, elsewhere, **quiet)

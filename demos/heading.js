@@ -3,7 +3,7 @@
 const said = element.querySelector('.said');
 const param = (name) => new URL(location).searchParams.get(name);
 const button = (tab) => document.getElementById(`tab-${tab}-button`);
-const views = {}; // what the address said of each tab when it was left
+const views = {}; // what the address said last of each tab
 let touched = false; // nothing is written into the address before; tabs report that they are selected while a page loads
 
 document.documentElement.lang = words.language;
@@ -18,12 +18,10 @@ function say(text) {
 const named = () => (tabs.includes(param('tab')) ? param('tab') : tabs[0]);
 
 const page = {
-  get touched() {
-    return touched;
-  },
-  // A tab has been selected: the address names it, and the browser's "back" leads to the one before.
+  // A tab has been selected: the address names it, and the browser's "back" leads to the one before. What a tab that was
+  // opened twice begins with is begun twice, and says so twice: perhaps when another one is open.
   selected(tab) {
-    if (!touched || tab === named()) return;
+    if (!touched || tab === named() || button(tab)?.getAttribute('aria-selected') !== 'true') return;
     views[named()] = location.search;
     const address = new URL(location);
     address.search = views[tab] ?? '';
@@ -42,6 +40,7 @@ const page = {
       else address.searchParams.set(name, value);
     }
     history.replaceState(null, '', address);
+    views[tab] = address.search;
   },
   // Go to the tab that a link leads to, once what it shall show has been handed over.
   go() {

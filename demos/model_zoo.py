@@ -29,7 +29,7 @@ from demos import About
 from demos._parts import Names, Picture, Table, called, endpoint, on_gpu, shown, table, told
 from demos._photographs import photograph, picture_of, picture_url, receive, thumbnails
 from demos._text import t
-from demos._visit import asked_of, keep_part, visit, when_opened
+from demos._visit import CHOSEN, asked_of, keep_part, part_of, to_show, visit, when_opened
 
 if TYPE_CHECKING:
     from cnn_core.comparison import Latency, Progress, Result, Work
@@ -738,8 +738,10 @@ class Choice:
         """The pictures.
 
         Raises:
-            Refused: one cannot be read.
+            Refused: one cannot be read, or there are too many.
         """
+        if len(self.pictures) > MOST_PICTURES:
+            raise Refused("At most {most} pictures at once, please.", most=MOST_PICTURES)
         return [receive(picture_of(each)) for each in self.pictures]
 
 
@@ -777,10 +779,6 @@ class Chooser(Piece):
         pictures, networks = given.get("pictures"), given.get("networks")
         if not isinstance(pictures, list) or not isinstance(networks, list):
             return Choice()
-        if len(pictures) > MOST_PICTURES:
-            raise gr.Error(
-                t("At most {most} pictures at once, please.").format(most=MOST_PICTURES), print_exception=False
-            )
         paths = [str(each.get("path")) if isinstance(each, dict) else str(each) for each in pictures]
         return Choice(tuple(paths), tuple(str(each)[:200] for each in networks), given.get("folded") is True)
 
@@ -835,7 +833,7 @@ def begin(
     asked = asked_of(NAME, shows is None, handed, request)
     named = [name for name in asked.get("models", "").split(",") if name.strip()][:MOST_NETWORKS]
     before = board.sources if board else ()
-    source = current or shows or next(iter(thumbnails()), "")
+    source, found = to_show(current, shows, next(iter(thumbnails()), ""))
     pictures = before if source in before or not source else (source,)
     if board is not None and not named and pictures == before:
         yield [source, {}, gr.skip(), gr.skip(), gr.skip()]
@@ -846,7 +844,7 @@ def begin(
         yield [source, {}, choices(names, pictures), table_shown, fresh]
         return
     names = named or [*grouped()["Shipped: cats and dogs"], *FIRST]
-    board = Board(pictures, [receive(picture_of(each)) for each in pictures], names)
+    board = Board(pictures, [found] if found else [], names)
     yield [source, {}, choices(names, pictures), gr.skip(), board]
     for place in range(1, len(names) + 1):
         yield [*[gr.skip()] * 3, table_value(board, t("Looking networks up …"), True, None, names[:place]), gr.skip()]
@@ -869,9 +867,12 @@ def preview(choice: Choice, board: Board | None) -> tuple[dict[str, Any], Board]
     return table_value(fresh, plan(fresh)), fresh
 
 
-def chose(choice: Choice, board: Board | None) -> list[Any]:
-    """`preview`, and the source of the picture that was chosen last, which is the visit's from now on, twice."""
-    return [*preview(choice, board), *[choice.pictures[-1] if choice.pictures else ""] * 2]
+def chose(choice: Choice, current: str, board: Board | None) -> list[Any]:
+    """The visit's picture, twice: the one that was just added; nothing new where only networks were chosen."""
+    added = [each for each in choice.pictures if not (board and each in board.sources)]
+    if not added and (not current or current in choice.pictures):
+        return [gr.skip()] * 2
+    return [(added or [*choice.pictures] or [""])[-1]] * 2
 
 
 ADDRESS = "chosen => window.convlens?.shows('model_zoo', { models: chosen.networks.join(',') })"
@@ -951,7 +952,7 @@ def build() -> None:
     outputs, tabs, waking = [], {}, f"<p>{t('Waking the networks …')}</p>"
     with gr.Tabs(elem_id="model-zoo-parts", overflow_behavior="wrap") as parts:
         for name, (title, _) in PARTS.items():
-            with gr.Tab(t(title), id=name) as tabs[name]:
+            with part_of(NAME, t(title), name) as tabs[name]:
                 outputs.append(
                     Piece(name, words_of_firm(), label=t(title))
                     if name == "firm"
@@ -961,8 +962,10 @@ def build() -> None:
     showing = {"fn": shown(refresh), "inputs": [opened, board, looking, kind], "outputs": outputs, **quiet}
     arrived = [shows, visited.handed, chooser, rows, board]
     when_opened(shown(begin), [shows, visited.picture, visited.handed, board], arrived, **quiet).then(**showing)
-    chooser.input(shown(chose), [chooser, board], [rows, board, shows, visited.picture], trigger_mode="always_last",
-                  **quiet).then(None, chooser, js=ADDRESS, api_visibility="private")  # fmt: skip
+    chooser.input(None, chooser, js=ADDRESS, api_visibility="private")
+    at_once: dict[str, Any] = CHOSEN | {"preprocess": True}
+    chooser.input(chose, [chooser, visited.picture, board], [shows, visited.picture], **at_once)
+    chooser.input(shown(preview), [chooser, board], [rows, board], trigger_mode="always_last", **quiet)
     running = start.click(
         shown(watch), [chooser, board], [rows, board], concurrency_id=NAME, concurrency_limit=2, **quiet
     )

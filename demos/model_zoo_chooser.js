@@ -167,10 +167,12 @@ function begin() {
   pictures = given.examples.map(({ name, source, thumb }) => ({
     source, thumb, name: words.names[name] ?? name, chosen: given.pictures.includes(source.path ?? source),
   }));
-  added = null;
   groups.replaceChildren(...given.groups.map((each) => group(each.title, each.networks, given.networks, true)));
+  const listed = given.groups.flatMap((each) => each.networks.map(({ name }) => name));
+  const others = given.networks.filter((name) => !listed.includes(name)).map((name) => ({ name, title: name }));
+  added = others.length ? groups.appendChild(group(words.yours, others, given.networks, false)) : null;
   drawPictures();
-  props.value = { pictures: given.pictures, networks: given.networks, folded: false };
+  props.value = { pictures: given.pictures, networks: given.networks, folded: fold.checked };
 }
 watch('value', begin);
 begin();

@@ -31,9 +31,9 @@ from cnn_core.errors import Refused
 from cnn_core.receptive_field import MOST_SIZE, PIXEL, Field, Reach
 from demos import About
 from demos._parts import Table, endpoint, shown, table, told
-from demos._photographs import picture_of, picture_url, receive
+from demos._photographs import picture_url
 from demos._text import t
-from demos._visit import CHOSEN, asked_of, keep_part, open_in, visit, when_opened
+from demos._visit import CHOSEN, asked_of, keep_part, open_in, part_of, to_show, visit, when_opened
 
 if TYPE_CHECKING:
     from cnn_core.chains import Followed
@@ -566,8 +566,6 @@ class Part(gr.HTML):
         return {"type": "object"}
 
 
-# A part reports that it is selected also while the page loads, and on a busy machine long after; only what the visitor
-# has touched is written into the address.
 def arrive(shows: str | None, current: str, handed: dict[str, str], request: gr.Request) -> list[Any]:
     """What the tab shows when it is opened: network, input size, layer and unit that a link names, and the picture.
 
@@ -577,8 +575,8 @@ def arrive(shows: str | None, current: str, handed: dict[str, str], request: gr.
         source of the picture, what is left to hand over, network, size, links to other tabs, and the panel.
     """
     asked = asked_of(NAME, shows is None, handed, request)
-    source = current or shows or ""
-    photo = {"photo": picture_url(receive(picture_of(source)))} if source and source != shows else {}
+    source, found = to_show(current, shows)
+    photo = {"photo": picture_url(found)} if found and source != shows else {}
     if "network" not in asked:
         return [source, {}, gr.skip(), gr.skip(), gr.skip(), photo or gr.skip()]
     try:
@@ -631,13 +629,13 @@ def build() -> None:
     """Lay out the tab inside the caller's Blocks."""
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Tabs(elem_id="receptive_field-parts", overflow_behavior="wrap") as parts:
-        with gr.Tab(t("A network's receptive field"), id="network"):
+        with part_of(NAME, t("A network's receptive field"), "network"):
             network, size, elsewhere, panel = build_network(quiet)
-        with gr.Tab(t("Build your own"), id="own"):
+        with part_of(NAME, t("Build your own"), "own"):
             build_own()
-        with gr.Tab(t("Atrous"), id="atrous") as third:
-            build_atrous(third, quiet)
-        with gr.Tab(t("Step by step"), id="steps"):
+        with part_of(NAME, t("Atrous"), "atrous") as atrous:
+            build_atrous(atrous, quiet)
+        with part_of(NAME, t("Step by step"), "steps"):
             build_steps()
     keep_part(NAME, parts)
     here, shows = visit(), gr.State(None)

@@ -272,8 +272,12 @@ field('picture').addEventListener('change', async () => {
   const good = await showPicture(file);
   field('note').textContent = good ? net.note : words.noPicture;
   if (!good) return;
-  props.value = { own: (await upload(file)).path }; // for the other tabs
-  trigger('input');
+  try {
+    props.value = { own: (await upload(file)).path }; // for the other tabs
+    trigger('input');
+  } catch {
+    field('note').textContent = words.noPicture;
+  }
 });
 field('ask').addEventListener('click', () => {
   field('measured').textContent = words.measuring;

@@ -31,7 +31,7 @@ from cnn_core.errors import Refused
 from demos import About
 from demos._parts import Answer, Canvas, Choices, Picture, endpoint, for_label, shown, table, told, when_first_opened
 from demos._text import t
-from demos._visit import keep_part
+from demos._visit import keep_part, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -560,15 +560,15 @@ def build() -> None:
     when_first_opened(lambda: [sheet(next(iter(SHOWN)))], [canvas], **quiet)
 
     with gr.Tabs(elem_id="sketch-more", overflow_behavior="wrap") as parts:
-        with gr.Tab(t("Why a CNN?"), id="why-cnn") as why_tab:
+        with part_of(NAME, t("Why a CNN?"), "why-cnn") as why_tab:
             build_why(canvas, why_tab, quiet)
-        with gr.Tab(t("Where it looked"), id="where") as where_tab:
+        with part_of(NAME, t("Where it looked"), "where") as where_tab:
             build_where(canvas, where_tab, quiet)
-        with gr.Tab(t("How good is it?"), id="how-good") as good_tab:
+        with part_of(NAME, t("How good is it?"), "how-good") as good_tab:
             build_how_good(good_tab, quiet)
-        with gr.Tab(t("The data set"), id="data") as data_tab:
+        with part_of(NAME, t("The data set"), "data") as data_tab:
             build_data(data_tab, quiet)
-        with gr.Tab(t("Train it yourself"), id="train"):
+        with part_of(NAME, t("Train it yourself"), "train"):
             build_train(canvas, own, mine, answers, quiet)
     keep_part(NAME, parts)
 

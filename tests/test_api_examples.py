@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -34,6 +35,12 @@ def needed(program: str) -> str:
     return path
 
 
+def ended(events: str) -> tuple[str, Any]:
+    """How a call ended, and with what; while it runs, the server also says every so often that it is there."""
+    ((kind, data),) = re.findall(r"^event: (complete|error)\r?\ndata: (.*)$", events, re.MULTILINE)
+    return kind, json.loads(data)
+
+
 def test_python(address):
     label, share = said(sys.executable, "-", program=example("python", address)).splitlines()[-1].split()
     assert label == "cat"
@@ -42,9 +49,9 @@ def test_python(address):
 
 def test_curl(address):
     needed("curl")
-    event, data, *_ = said(needed("bash"), "-e", program=example("bash", address)).splitlines()
-    assert event == "event: complete"
-    table, remark = json.loads(data.removeprefix("data: "))
+    kind, data = ended(said(needed("bash"), "-e", program=example("bash", address)))
+    assert kind == "complete"
+    table, remark = data
     fields = dict(zip((row[0] for row in table["data"]), (row[7] for row in table["data"]), strict=True))
     assert table["headers"][7] == "rf"
     assert fields["features.30"] == 212  # Araujo et al., 2019, table of VGG-16
@@ -70,6 +77,6 @@ def test_a_refusal_ends_with_a_sentence(address):
     with urlopen(Request(call, body, {"Content-Type": "application/json"}), timeout=30) as answer:
         event = json.load(answer)["event_id"]
     with urlopen(f"{call}/{event}", timeout=60) as answer:
-        kind, data = answer.read().decode().split("\n")[:2]
-    assert kind == "event: error"
-    assert json.loads(data.removeprefix("data: "))["error"] == "Draw something: the sheet is empty."
+        kind, data = ended(answer.read().decode())
+    assert kind == "error"
+    assert data["error"] == "Draw something: the sheet is empty."

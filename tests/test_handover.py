@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from cnn_core.errors import Refused
-from demos import model_zoo
+from demos import _visit, cats_dogs, feature_maps, model_zoo, receptive_field
 from demos._photographs import photograph, picture_of, uploaded
 
 
@@ -36,6 +37,49 @@ def test_a_file_elsewhere_is_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
     with pytest.raises(Refused, match="upload the picture again"):
         uploaded(str(tmp_path / "secret.png"))
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What visitors were told."""
+    told = []
+    monkeypatch.setattr(_visit.gr, "Info", told.append)
+    return told
+
+
+def test_a_tab_shows_what_can_be_read_and_says_what_cannot(upload, said):
+    assert _visit.to_show(upload, "Cat", "Lion")[0] == upload
+    assert said == []
+    source, picture = _visit.to_show("/gone.png", None, "Cat")
+    assert (source, picture.size) == ("Cat", photograph("Cat").size)
+    assert said == ["Please upload the picture again."]
+    assert _visit.to_show("", None) == ("", None)
+
+
+def test_a_picture_that_cannot_be_read_keeps_no_tab_from_opening(said):
+    request = gr.Request(query_params={})
+    assert cats_dogs.arrive(None, "/gone.png", {}, "cat_dog", request)[0] == "Cat"
+    assert feature_maps.begin(None, "/gone.png", {}, request)[0] == "Cat"
+    assert next(model_zoo.begin(None, "/gone.png", {}, None, request))[0] == "Cat"
+    assert receptive_field.arrive(None, "/gone.png", {}, request)[0] == ""
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "current", "becomes"),
+    [
+        (("Cat",), ("Cat",), "Cat", None),  # a network was ticked
+        (("Cat", "a"), ("Cat", "a"), "Cat", None),
+        (("Cat",), ("Cat", "a"), "Cat", "a"),
+        (("a",), ("Cat", "a"), "a", "Cat"),  # the one that is new, wherever it stands
+        (("Cat", "a"), ("Cat",), "a", "Cat"),
+        (("Cat",), (), "Cat", ""),
+    ],
+)
+def test_the_picture_that_is_added_in_the_zoo_becomes_the_visits(before, chosen, current, becomes):
+    board = model_zoo.Board(before, [], [])
+    found = model_zoo.chose(model_zoo.Choice(chosen), current, board)
+    assert found == ([becomes] * 2 if becomes is not None else [gr.skip()] * 2)
 
 
 def test_the_zoos_links_carry_the_network():

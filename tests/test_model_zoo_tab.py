@@ -320,8 +320,8 @@ def test_only_uploads_and_examples_are_opened(tmp_path):
     for path in (str(secret), "../../secret.png", "\0", "Unicorn"):
         with pytest.raises(Refused, match="upload the picture again"):
             tab.Choice((path,)).read()
-    with pytest.raises(gr.Error, match="At most 8"):
-        tab.Chooser("chooser", tab.words_of_chooser()).preprocess({"pictures": ["Cat"] * 9, "networks": []})
+    with pytest.raises(Refused, match="At most 8"):
+        tab.Choice(("Cat",) * 9).read()
 
 
 def test_a_typed_network_is_checked_before_it_is_listed():

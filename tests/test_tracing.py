@@ -11,6 +11,7 @@ from torch import nn
 from cnn_core import networks
 from cnn_core.errors import Refused
 from cnn_core.tracing import trace
+from cnn_core.weights import WEIGHTS
 
 
 def traced(name, size=None):
@@ -103,7 +104,7 @@ RUN = """lenet5 fashion_cnn sketch_net alexnet googlenet densenet121 squeezenet1
     shufflenet_v2_x0_5 timm/hrnet_w18_small timm/gcresnext26ts deeplab_v3 timm/skresnet18 timm/resnest14d"""
 
 
-@pytest.mark.parametrize("name", RUN.split())
+@pytest.mark.parametrize("name", [*RUN.split(), *(name for name in WEIGHTS if name.startswith("cat_dog"))])
 def test_shapes_are_pytorchs(name):
     network, size = networks.build(name), networks.size_of(name) if name != "deeplab_v3" else 97
     found = trace(network, size)
