@@ -352,22 +352,22 @@ def worth(measured: Sequence[Any]) -> str:
     floor = math.floor(min(each.accuracy for each in measured) * 10) / 10
 
     def across(count: int) -> float:  # equal steps for equal factors
-        return 46 + 556 * (math.log(count / counts[0]) / math.log(counts[-1] / counts[0]) if len(counts) > 1 else 0.5)
+        return 40 + 325 * (math.log(count / counts[0]) / math.log(counts[-1] / counts[0]) if len(counts) > 1 else 0.5)
 
     def down(share: float) -> float:
-        return 12 + 236 * (1 - share) / (1 - floor)
+        return 12 + 200 * (1 - share) / (1 - floor)
 
     marks = "".join(
-        f'<line x1="46" x2="602" y1="{down(share):.0f}" y2="{down(share):.0f}" stroke="currentColor" opacity="0.2"/>'
-        f'<text x="40" y="{down(share) + 4:.0f}" text-anchor="end">{share:.0%}</text>'
+        f'<line x1="40" x2="365" y1="{down(share):.0f}" y2="{down(share):.0f}" stroke="currentColor" opacity="0.2"/>'
+        f'<text x="35" y="{down(share) + 4:.0f}" text-anchor="end">{share:.0%}</text>'
         for share in np.arange(floor, 1.01, 0.1).tolist()
-    ) + "".join(f'<text x="{across(count):.0f}" y="272" text-anchor="middle">{count:,}</text>' for count in counts)
+    ) + "".join(f'<text x="{across(count):.0f}" y="232" text-anchor="middle">{count:,}</text>' for count in counts)
     drawn = "".join(
-        f'<g stroke="{_lab.RACERS[name]}" fill="{_lab.RACERS[name]}"><polyline fill="none" stroke-width="2.5" points="'
+        f'<g stroke="{_lab.RACERS[name]}" fill="{_lab.RACERS[name]}"><polyline fill="none" stroke-width="2" points="'
         + " ".join(f"{across(each.pictures):.1f},{down(each.accuracy):.1f}" for each in line)
         + '"/>'
         + "".join(
-            f'<circle cx="{across(each.pictures):.1f}" cy="{down(each.accuracy):.1f}" r="4"><title>'
+            f'<circle cx="{across(each.pictures):.1f}" cy="{down(each.accuracy):.1f}" r="3"><title>'
             f"{escape(t(_lab.STRATEGIES[name]))}, {each.pictures:,}: {each.accuracy:.1%}</title></circle>"
             for each in line
         )
@@ -375,11 +375,8 @@ def worth(measured: Sequence[Any]) -> str:
         for name, line in lines.items()
     )
     alt = t("Test accuracy against the number of photographs to learn from, one line per strategy")
-    axis = f'<text x="324" y="294" text-anchor="middle">{t("photographs to learn from")}</text>'
-    plot = (
-        f'<div class="figures" tabindex="0"><svg viewBox="0 0 620 300" role="img" aria-label="{alt}" class="worth">'
-        f"{marks}{drawn}{axis}</svg></div>"
-    )
+    axis = f'<text x="202" y="252" text-anchor="middle">{t("photographs to learn from")}</text>'
+    plot = f'<svg viewBox="0 0 390 260" role="img" aria-label="{alt}" class="worth">{marks}{drawn}{axis}</svg>'
     rows = [
         [
             t(title),
