@@ -1,6 +1,7 @@
 """The table of weights, row by row, and its resolver against a Hub on 127.0.0.1 that is slow, silent, wrong or gone."""
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from loopback_hub import Fault, Hub, point_at
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cnn_core import model_cache, weights
+from cnn_core import layers, model_cache, weights
 from cnn_core.errors import Refused
 from cnn_core.weights import WEIGHTS, HubFile, Shipped, TorchvisionWeights, Weights, WeightsUnavailable
 
@@ -78,6 +79,13 @@ def test_shipped_file_is_the_one_in_the_table(name):
     assert str(WEIGHTS[name].source) == f"weights/{name}/model.safetensors"
     assert path.stat().st_size <= 10 * MEGABYTE
     assert hashlib.sha256(path.read_bytes()).hexdigest() == WEIGHTS[name].sha256
+
+
+@every_shipped_row
+def test_scores_say_what_an_answer_costs(name):
+    measured = json.loads((weights.FOLDER / name / "scores.json").read_text())
+    described = layers.describe(weights.load(name), WEIGHTS[name].preprocess.shape)
+    assert measured["multiply_adds"] == sum(layer.multiply_adds for layer in described)
 
 
 @every_shipped_row
