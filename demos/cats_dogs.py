@@ -37,7 +37,7 @@ TITLE = "Cats and dogs"
 
 # Title: row in cnn_core.weights.
 NETWORKS = {
-    "ConvLens (taught by a pretrained network)": "cat_dog",
+    "ConvLens (had a teacher)": "cat_dog",
     "LeNet": "cat_dog_lenet",
     "AlexNet": "cat_dog_alexnet",
     "VGG": "cat_dog_vgg",
