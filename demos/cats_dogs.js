@@ -68,7 +68,14 @@ function show() {
   judge();
 }
 
-slider.addEventListener('input', judge);
+// The threshold is in the address, unless it is the one that everybody begins with.
+const asked = new URL(location).searchParams;
+if (asked.get('tab') === 'cats_dogs' && asked.get('threshold')) slider.value = asked.get('threshold');
+slider.addEventListener('input', () => {
+  judge();
+  const threshold = slider.value === slider.defaultValue ? null : slider.value;
+  window.convlens?.shows('cats_dogs', { threshold });
+});
 grid.querySelector('.more').addEventListener('click', () => {
   more();
   judge();

@@ -213,7 +213,7 @@ def test_what_transfer_learning_is_worth_is_drawn_and_told():
     assert "95.0% · 2 s" in said
     assert "2,226,434" in said
     # 50 to 100 % lie 236 px apart, and a factor of 4 is half the way from 100 to 1,600
-    assert 'points="46.0,35.6 602.0,26.2"' in said
+    assert 'points="40.0,32.0 365.0,24.0"' in said
     assert 'points="324.0,238.6"' in said
 
 
@@ -285,6 +285,15 @@ def test_the_threshold_colours_the_grid_anew(page, address, tmp_path):
     slider.evaluate("slider => { slider.value = 0.98; slider.dispatchEvent(new Event('input')); }")
     assert page.evaluate(right) == "true,false,true"  # hardly anything is a dog now
     assert page.locator("#cats-dogs-csv").is_visible()
+    assert "threshold=0.98" in page.url
+
+
+@pytest.mark.parametrize(("said", "means"), [("0.3", "0.3"), ("7", "0.98"), ("nonsense", "0.5")])
+def test_a_links_threshold_is_taken(page, address, said, means):
+    page.goto(f"{address}?tab=cats_dogs&threshold={said}")
+    slider = page.locator("#cats-dogs-grid input[type=range]")
+    slider.wait_for(state="attached")
+    assert slider.input_value() == means
 
 
 def test_nothing_scrolls_sideways_on_a_phone(phone, address):
