@@ -212,9 +212,9 @@ def test_what_transfer_learning_is_worth_is_drawn_and_told():
     said = cats_dogs.worth(lines)
     assert "95.0% · 2 s" in said
     assert "2,226,434" in said
-    # 50 to 100 % lie 236 px apart, and a factor of 4 is half the way from 100 to 1,600
+    # 50 to 100 % lie 200 apart, and a factor of 4 is half the way from 100 to 1,600
     assert 'points="40.0,32.0 365.0,24.0"' in said
-    assert 'points="324.0,238.6"' in said
+    assert 'points="202.5,204.0"' in said
 
 
 @pytest.fixture(scope="module")
