@@ -63,4 +63,4 @@ def main(rounds: int = 9, file: Path = FILE) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
