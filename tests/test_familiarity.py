@@ -40,7 +40,7 @@ def test_is_written_and_read_again(tmp_path, monkeypatch):
     familiarity.of.cache_clear()
     learnt = Familiarity(torch.rand(2, 3), torch.rand(3, 3), 7.5)
     (tmp_path / "tiny").mkdir()
-    learnt.save(tmp_path / "tiny" / familiarity.FILE)
+    learnt.save(tmp_path / "tiny" / familiarity.FAMILIARITY)
     again = familiarity.of("tiny")
     familiarity.of.cache_clear()
     assert again is not None
