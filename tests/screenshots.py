@@ -19,7 +19,7 @@ DONE = {
     "sketch": ("#tab-sketch [role=tabpanel], #tab-sketch", "Sneaker"),
     "cats_dogs": ("#cats-dogs-verdict", "A cat"),
     "feature_maps": ("#feature-maps-sentence", "maps of"),
-    "model_zoo": ("#model-zoo-table", "ms"),
+    "model_zoo": ("#model-zoo-table", "Compare asks"),
     "receptive_field": (".rf-network .sees", "This unit sees"),
 }
 
