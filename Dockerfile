@@ -3,8 +3,9 @@
 #     docker build -t convlens .
 #     docker run --rm -p 7860:7860 convlens
 #
-# On a machine without a GPU, wheels of PyTorch without CUDA make the image much smaller. PIP_ARGS is handed to pip:
-#     docker build --build-arg PIP_ARGS="--extra-index-url <PyTorch's index of CPU wheels>" -t convlens .
+# On a machine without a GPU, wheels of PyTorch without CUDA make the image much smaller. PIP_ARGS is handed to pip; what
+# to put there, https://pytorch.org/get-started says under "CPU":
+#     docker build --build-arg PIP_ARGS="…" -t convlens .
 FROM python:3.12-slim
 
 ARG PIP_ARGS=""
