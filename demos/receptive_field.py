@@ -91,6 +91,7 @@ for layer in found.layers:
     field = layer.fields[0]
     print(layer.name, field.size, field.jump, field.start)
 """,
+    device="Traces and gradients come from the server's processor (CPU), what moves at once from your browser.",
 )
 
 COLUMNS = ["layer", "op", "kernel", "stride", "padding", "dilation", "output", "rf", "jump", "start"]
