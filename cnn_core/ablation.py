@@ -53,7 +53,7 @@ def without(network: nn.Module, images: Tensor, layer: str, off: Sequence[Sequen
     def switch_off(_: nn.Module, __: Any, maps: Tensor) -> Tensor:
         maps = maps.clone()
         for row, channels in enumerate(off):
-            maps[row, list(channels)] = 0
+            node.channels_first(maps)[row, list(channels)] = 0
         return maps
 
     listening = private(network)

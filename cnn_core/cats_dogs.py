@@ -61,9 +61,9 @@ class Answer:
 def trust(name: str) -> tuple[float, float]:
     """What a shipped network's logits are divided by, and the certainty from which it is sure; see `evaluation`."""
     try:
-        measured = json.loads((weights.FOLDER / name / "scores.json").read_text())["calibration"]
-    except FileNotFoundError:
-        return 1.0, 0.9  # weights from a Hub repository, without what was measured: taken at its word
+        measured = json.loads(weights.beside(name, "scores.json").read_text())["calibration"]
+    except weights.WeightsUnavailable:
+        return 1.0, 0.9  # weights without what was measured of them: taken at their word
     return measured["temperature"], measured["sure_above"]
 
 

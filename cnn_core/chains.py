@@ -205,8 +205,11 @@ def follow(layers: list[ChainLayer], size: int | tuple[int, ...], most_units: in
 
 def _check(layer: ChainLayer, place: int) -> None:
     it = layer.of(place)
+    if layer.channels % layer.groups:
+        raise Refused("{channels} channels cannot be shared among {groups} groups.",
+                      channels=layer.channels, groups=layer.groups)  # fmt: skip
     if layer.op in POOLINGS and it.padding > it.kernel // 2:
         raise Refused("A pooling's padding is at most half its kernel; this is {padding} px of {kernel} px.",
                       padding=it.padding, kernel=it.kernel)  # fmt: skip
-    if layer.op == "avg_pool" and layer.dilation != (1,):
+    if layer.op == "avg_pool" and it.dilation != 1:
         raise Refused("An average pooling has no dilation.")

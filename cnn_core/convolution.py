@@ -22,6 +22,7 @@ Place = tuple[int, ...]
 
 MOST_VALUES = 4096  # of an input, a kernel or an output
 MOST_PRODUCTS = 2**18  # in all steps together; each is written out
+MOST_PADDED = 2**22  # of an input with all that is put around and between its values
 LARGEST = 1e9  # of a number, so that no sum of products runs over
 EDGES = {"zeros": "constant", "repeat": "edge"}  # how the padding is filled: ours, and NumPy's word for it
 
@@ -129,7 +130,7 @@ def work(
                       kernel=kernel.shape[1], picture=picture.shape[0])  # fmt: skip
     sizes = [output_size(n, k, stride, padding, dilation)
              for n, k in zip(picture.shape[1:], kernel.shape[2:], strict=True)]  # fmt: skip
-    _afford([len(kernel), *sizes], kernel.shape[1:])
+    _afford([len(kernel), *sizes], kernel.shape[1:], [len(picture), *(n + 2 * padding for n in picture.shape[1:])])
     padded = np.pad(picture, [(0, 0)] + [(padding, padding)] * axes, mode=EDGES[edges])  # pyright: ignore[reportArgumentType, reportCallIssue]
     return _slide(padded, kernel, sizes, stride, dilation)
 
@@ -158,7 +159,7 @@ def _pool(op: str, picture: Array, size: int, stride: int, padding: int) -> Work
         raise Refused("A pooling's padding is at most half its kernel; this is {padding} px of {kernel} px.",
                       padding=padding, kernel=size)  # fmt: skip
     sizes = [output_size(n, size, stride, padding) for n in picture.shape[1:]]
-    _afford([len(picture), *sizes], (size,) * len(sizes))
+    _afford([len(picture), *sizes], (size,) * len(sizes), [len(picture), *(n + 2 * padding for n in picture.shape[1:])])
     # What is padded can never be the largest; for the mean it counts as zero, as in PyTorch.
     fill = -np.inf if op == "max_pool" else 0.0
     padded = np.pad(picture, [(0, 0)] + [(padding, padding)] * len(sizes), constant_values=fill)
@@ -179,18 +180,23 @@ def _transposed(picture: Array, kernel: Array, stride: int, padding: int, dilati
                       kernel=kernel.shape[0], picture=picture.shape[0])  # fmt: skip
     sizes = [transposed_size(n, k, stride, padding, dilation)
              for n, k in zip(picture.shape[1:], kernel.shape[2:], strict=True)]  # fmt: skip
-    _afford([kernel.shape[1], *sizes], (kernel.shape[0], *kernel.shape[2:]))
-    spread = np.zeros((len(picture), *((n - 1) * stride + 1 for n in picture.shape[1:])))
-    spread[(slice(None), *[slice(None, None, stride)] * len(sizes))] = picture
+    spaced = [(n - 1) * stride + 1 for n in picture.shape[1:]]
     around = [dilation * (k - 1) - padding for k in kernel.shape[2:]]
+    wide = [n + 2 * max(each, 0) for n, each in zip(spaced, around, strict=True)]
+    _afford([kernel.shape[1], *sizes], (kernel.shape[0], *kernel.shape[2:]), [len(picture), *wide])
+    spread = np.zeros((len(picture), *spaced))
+    spread[(slice(None), *[slice(None, None, stride)] * len(sizes))] = picture
     padded = np.pad(spread, [(0, 0)] + [(max(each, 0),) * 2 for each in around])
     cut = tuple(slice(max(-each, 0), n - max(-each, 0)) for each, n in zip(around, padded.shape[1:], strict=True))
     turned = np.flip(kernel, tuple(range(2, kernel.ndim))).swapaxes(0, 1)
     return _slide(padded[(slice(None), *cut)], turned, sizes, 1, dilation)
 
 
-def _afford(output: Sequence[int], window: Sequence[int]) -> None:
+def _afford(output: Sequence[int], window: Sequence[int], padded: Sequence[int]) -> None:
     steps = prod(output)
+    if prod(padded) > MOST_PADDED:
+        raise Refused("The padded input would have {count} values; please stay below {most}.",
+                      count=prod(padded), most=MOST_PADDED)  # fmt: skip
     if steps > MOST_VALUES:
         raise Refused("That would be {count} steps; please stay below {most}.", count=steps, most=MOST_VALUES)
     if steps * prod(window) > MOST_PRODUCTS:

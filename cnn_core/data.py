@@ -11,6 +11,7 @@ folders; their licence allows no copy to be given out, so they are read from a f
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -51,7 +52,8 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
 
     Args:
         train: the 60,000 training pictures, or the 10,000 test pictures.
-        root: folder that holds `FashionMNIST/raw/`; packed (.gz) or unpacked files will do, and it may be read-only.
+        root: folder that holds `FashionMNIST/raw/`; packed (.gz) or unpacked files will do, and it may be read-only:
+            packed ones are unpacked into the user's cache folder.
         download: fetch it (31 MB) when it is not here.
 
     Returns:
@@ -71,21 +73,30 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
     unpacked = next((place for place in places if all((place / name.stem).is_file() for name in names)), None)
     packed = next((place for place in places if all((place / name).is_file() for name in names)), None)
     home = unpacked.parents[1] if unpacked else CACHE
-    if not unpacked and packed:
-        raw = CACHE / "FashionMNIST" / "raw"
-        raw.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=CACHE) as whole:  # moved when whole: another process may be reading
-            for name in names:
-                extract_archive(packed / name, whole)
-                Path(whole, name.stem).replace(raw / name.stem)
     try:
-        pictures = FashionMNIST(home, train=train, download=download and not unpacked and not packed)
+        if not unpacked and packed:
+            _keep(lambda whole: [extract_archive(packed / name, whole) for name in names])
+        elif not unpacked and download:
+            _keep(lambda whole: FashionMNIST(whole, download=True))
+        pictures = FashionMNIST(home, train=train)
+    except PermissionError as error:
+        raise DataUnavailable("Fashion-MNIST cannot be unpacked: {folder} must be writable.", folder=CACHE) from error
     except (RuntimeError, OSError) as error:
         raise DataUnavailable(
             "Fashion-MNIST is not on this machine: name its folder in CONVLENS_DATA, "
             "install Debian's dataset-fashion-mnist, or download it (31 MB)."
         ) from error
     return pictures.data, pictures.targets
+
+
+def _keep(unpack: Callable[[str], object]) -> None:
+    """Put what is unpacked into a folder of its own where later calls find it, whole: another may be reading."""
+    raw = CACHE / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=CACHE) as whole:
+        unpack(whole)
+        for file in Path(whole).rglob("*-ubyte"):
+            file.replace(raw / file.name)
 
 
 def cat_dog(split: str, root: Path | None = None) -> list[tuple[Path, int]]:

@@ -1,7 +1,7 @@
 """Teach a small network what a large pretrained one sees, so that none of the large one's weights are needed later.
 
     python -m cnn_core.distillation --side 128 --teacher-side 160 --views 4
-    python -m cnn_core.distillation --side 160 --teacher-side 224 --views 2
+    python -m cnn_core.distillation --side 160 --teacher-side 224 --views 5
 
 looks at every training photograph in several croppings through the teacher's eyes and keeps what it saw (its pooled
 features) in `.training/`, for the recipe `cat_dog` of `cnn_core.training`.
@@ -92,7 +92,7 @@ def look(
     return views, torch.cat(seen)
 
 
-def opinions(features: Tensor, labels: Tensor, weight_decay: float = 1e-3) -> Tensor:
+def opinions(features: Tensor, labels: Tensor, weight_decay: float = 1e-2) -> Tensor:
     """What a linear layer tells from a teacher's features: p(second class) of each picture, (N,).
 
     A label holds for the whole photograph; half an ear in a cropping is less certain, and this says how much less.
@@ -116,7 +116,9 @@ def opinions(features: Tensor, labels: Tensor, weight_decay: float = 1e-3) -> Te
     return (features @ weight + bias).sigmoid().detach()
 
 
-def views_and_features(root: Path | None, side: int, opinion: bool = False) -> tuple[Tensor, Tensor]:
+def views_and_features(
+    root: Path | None, side: int, most: int | None = None, opinion: float | None = None
+) -> tuple[Tensor, Tensor]:
     """What `main` kept: views (N V, 3, S, S) uint8, and for each p(dog) and the teacher's features (N V, 1 + D).
 
     The features are scaled to mean 0 and variance 1 each.
@@ -124,7 +126,9 @@ def views_and_features(root: Path | None, side: int, opinion: bool = False) -> t
     Args:
         root: not used; the views are kept beside the checkpoints.
         side: S in px.
-        opinion: whether p(dog) is what the teacher thinks of the view, instead of the photograph's label.
+        most: if given, V is not more than this.
+        opinion: if given, p(dog) is not the photograph's label but what the teacher thinks of the view, told by
+            `opinions` with this weight decay.
 
     Raises:
         Refused: the teacher has not looked yet.
@@ -134,10 +138,11 @@ def views_and_features(root: Path | None, side: int, opinion: bool = False) -> t
         kept = np.load(KEPT / f"catdog.train.{side}.npz")
     except OSError as error:
         raise Refused("The teacher has not looked yet: run `python -m cnn_core.distillation` first.") from error
-    seen = torch.from_numpy(kept["seen"]).float().flatten(0, 1)  # (N V, D)
+    views = views[:, :most]
+    seen = torch.from_numpy(kept["seen"][:, :most]).float().flatten(0, 1)  # (N V, D)
     labels = torch.from_numpy(kept["labels"]).repeat_interleave(views.shape[1])
     seen = (seen - seen.mean(0)) / (seen.std(0) + 1e-3)
-    told = opinions(seen, labels) if opinion else labels.float()
+    told = labels.float() if opinion is None else opinions(seen, labels, opinion)
     return views.flatten(0, 1), torch.cat([told[:, None], seen], 1)
 
 

@@ -8,16 +8,14 @@ respect to the picture is a blot that fades towards that rim, and most of it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from cnn_core.errors import Refused
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from cnn_core.feature_maps import reached
 
 SHARE = 0.9545  # of the gradient: what two standard deviations hold of a bell, the paper's threshold
 MOST_SIZE = 512  # px; the backward pass keeps every map
@@ -36,32 +34,35 @@ class Measured:
     side: float
 
 
-def measure(network: nn.Module, layer: str, unit: tuple[int, int], size: int, pictures: int = 4) -> Measured:
+def measure(
+    network: nn.Module, layer: str, unit: tuple[int, int], size: int, pictures: int = 4, call: int | None = None
+) -> Measured:
     """The gradient of one unit of a layer, summed over its channels, with respect to the picture.
 
     Args:
-        network: in eval mode; left as it was, its gradients included.
-        layer: a name in `network.named_modules()`; its output is (N, C, h, w).
+        network: left as it is; others may use it meanwhile.
+        layer: a name in `network.named_modules()`; its output has rows and columns.
         unit: row and column of its map.
         size: side of the picture in px, up to `MOST_SIZE`.
         pictures: of noise, over which the absolute gradient is averaged.
+        call: which of the layer's outputs where it runs more than once, from 1; the last if not given.
 
     Returns:
         Where the unit looks.
 
     Raises:
-        Refused: the picture is too large, or the layer gives no map with such a unit.
+        Refused: the picture is too large, or the layer gives no such map or one without such a unit.
     """
     if size > MOST_SIZE:
         raise Refused("Measuring keeps every map in memory: choose an input of at most {most} px.", most=MOST_SIZE)
-    channels = next(module.in_channels for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
     generator = torch.Generator().manual_seed(0)
     weights = None
     strength = np.zeros((size, size))
     for _ in range(pictures):  # one at a time: the maps of a single one are many already
         noise = torch.randn(1, channels, size, size, generator=generator, requires_grad=True)
-        maps = _output_of(network, layer, noise)
-        if maps.dim() != 4 or unit[0] >= maps.shape[2] or unit[1] >= maps.shape[3]:
+        maps = reached(network, noise, layer, call)  # (1, C, h, w)
+        if unit[0] >= maps.shape[2] or unit[1] >= maps.shape[3]:
             raise Refused("{layer} has no unit in row {row}, column {column} of a map.",
                           layer=layer, row=unit[0], column=unit[1])  # fmt: skip
         if weights is None:
@@ -76,30 +77,3 @@ def measure(network: nn.Module, layer: str, unit: tuple[int, int], size: int, pi
 def _side(strength: NDArray[np.float64]) -> float:
     ordered = np.sort(strength, axis=None)[::-1].cumsum()
     return float(np.sqrt(np.searchsorted(ordered, SHARE * ordered[-1]) + 1)) if ordered[-1] else 0.0
-
-
-class _Reached(Exception):
-    """The layer has answered: nothing behind it needs to run."""
-
-
-def _output_of(network: nn.Module, layer: str, pictures: Tensor) -> Tensor:
-    """What a layer gives, and nothing behind it."""
-    modules = dict(network.named_modules())
-    if layer not in modules:
-        raise Refused("This network has no layer {name!r}.", name=layer)
-    caught: list[Tensor] = []
-
-    def stop(module: nn.Module, inputs: object, output: Tensor) -> None:
-        caught.append(output)
-        raise _Reached
-
-    handle = modules[layer].register_forward_hook(stop)
-    try:
-        network(pictures)
-    except _Reached:
-        pass
-    finally:
-        handle.remove()
-    if not caught or not isinstance(caught[0], torch.Tensor):
-        raise Refused("{layer} gives no map.", layer=layer)
-    return caught[0]

@@ -81,10 +81,10 @@ def fit(features: Tensor, labels: Tensor, held_out: Tensor) -> Familiarity:
 @cache
 def of(name: str) -> Familiarity | None:
     """What a shipped network finds familiar, if that was learnt."""
-    file = weights.FOLDER / name / FAMILIARITY
-    if not file.is_file():
+    try:
+        tensors = load_file(weights.beside(name, FAMILIARITY))
+    except weights.WeightsUnavailable:
         return None
-    tensors = load_file(file)
     return Familiarity(tensors["means"], tensors["precision"], tensors["limit"].item())
 
 

@@ -39,10 +39,11 @@ class Node:
     Attributes:
         name: as in `network.named_modules()`.
         kind: its class, e.g. "Conv2d".
-        shape: of its output without the batch, e.g. (64, 112, 112).
+        shape: of its output without the batch, e.g. (64, 112, 112); channels first, however the network has them.
         calls: how often it runs for one input.
         order: its place among all modules, by when they have run for the last time.
         convolution: it is a two-dimensional convolution, with kernels that can be shown.
+        channels_last: its output is (N, h, w, C), as in parts of ConvNeXt and Swin.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Node:
     calls: int
     order: int
     convolution: bool = False
+    channels_last: bool = False
 
     @property
     def has_maps(self) -> bool:
@@ -61,6 +63,10 @@ class Node:
     def label(self) -> str:
         """Name, class and shape of the output on one line."""
         return f"{self.name} · {self.kind} · {'×'.join(map(str, self.shape))}"
+
+    def channels_first(self, output: Tensor) -> Tensor:
+        """Its maps as (N, C, h, w): a view."""
+        return output.movedim(-1, 1) if self.channels_last else output
 
 
 def private(network: nn.Module) -> nn.Module:
@@ -130,8 +136,10 @@ def _tree(network: nn.Module, shape: tuple[int, ...]) -> tuple[Node, ...]:
         def hook(module: nn.Module, _: Any, output: Any) -> None:
             if isinstance(output, Tensor):
                 calls = seen[name].calls + 1 if name in seen else 1
+                last = _channels_last(output, shape)
+                given = tuple((output.movedim(-1, 1) if last else output).shape[1:])
                 kind, convolution = type(module).__name__, isinstance(module, nn.Conv2d)
-                seen[name] = Node(name, kind, tuple(output.shape[1:]), calls, next(finished), convolution)
+                seen[name] = Node(name, kind, given, calls, next(finished), convolution, last)
 
         return hook
 
@@ -142,6 +150,14 @@ def _tree(network: nn.Module, shape: tuple[int, ...]) -> tuple[Node, ...]:
     with torch.inference_mode():
         forward(listening, torch.zeros(1, *shape))
     return tuple(seen[name] for name in names if name in seen)
+
+
+def _channels_last(output: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether the rows and columns of a square picture stand before the channels."""
+    if output.dim() != 4 or len(shape) != 3 or shape[1] != shape[2]:
+        return False
+    first, second, third = output.shape[1:]
+    return first == second != third
 
 
 def node(network: nn.Module, shape: Sequence[int], name: str) -> Node:
@@ -231,6 +247,42 @@ def logits(network: nn.Module, images: Tensor) -> Tensor:
     return output
 
 
+def reached(network: nn.Module, images: Tensor, name: str, call: int | None = None) -> Tensor:
+    """`read`, in the caller's own mode: outside of `torch.no_grad` the maps know what they come from.
+
+    Args:
+        network: as there.
+        images: as there.
+        name: as there.
+        call: which of the module's outputs where it runs more than once, from 1; the last if not given.
+
+    Returns:
+        (N, C, h, w)
+
+    Raises:
+        Refused: as there, or the module does not run so often.
+    """
+    found = map_node(network, tuple(images.shape[1:]), name)
+    awaited = call or found.calls
+    caught: list[Tensor] = []
+
+    def stop(_: nn.Module, __: Any, output: Tensor) -> None:
+        nonlocal awaited
+        awaited -= 1
+        if not awaited:
+            caught.append(output)
+            raise _Reached
+
+    listening = private(network)
+    listening.get_submodule(name).register_forward_hook(stop)
+    with suppress(_Reached):
+        forward(listening, images)
+    if not caught:
+        raise Refused("{layer} runs {calls} times, not {call}.", layer=name, calls=found.calls, call=call)
+    return found.channels_first(caught[0])
+
+
+@torch.inference_mode()
 def read(network: nn.Module, images: Tensor, name: str) -> Tensor:
     """The maps of one layer; nothing behind it is computed, and nothing before it is kept.
 
@@ -245,21 +297,7 @@ def read(network: nn.Module, images: Tensor, name: str) -> Tensor:
     Raises:
         Refused: no such layer, or one without maps, or images that are too small.
     """
-    awaited = map_node(network, tuple(images.shape[1:]), name).calls
-    reached: list[Tensor] = []
-
-    def stop(_: nn.Module, __: Any, output: Tensor) -> None:
-        nonlocal awaited
-        awaited -= 1
-        if not awaited:
-            reached.append(output)
-            raise _Reached
-
-    listening = private(network)
-    listening.get_submodule(name).register_forward_hook(stop)
-    with torch.inference_mode(), suppress(_Reached):
-        forward(listening, images)
-    return reached[0]
+    return reached(network, images, name)
 
 
 def with_gradients(network: nn.Module, images: Tensor, name: str, target: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -280,8 +318,9 @@ def with_gradients(network: nn.Module, images: Tensor, name: str, target: int) -
         Refused: no such layer, no maps, no class scores, or images that are too small.
         IndexError: `target` is not a class.
     """
-    awaited = map_node(network, tuple(images.shape[1:]), name).calls
-    reached: list[Tensor] = []
+    found = map_node(network, tuple(images.shape[1:]), name)
+    awaited = found.calls
+    caught: list[Tensor] = []
 
     def begin(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
         nonlocal awaited
@@ -289,17 +328,18 @@ def with_gradients(network: nn.Module, images: Tensor, name: str, target: int) -
         if awaited:
             return None
         torch.set_grad_enabled(True)  # from here on; `no_grad` below puts back what was before
-        reached.append(output.detach().requires_grad_())
-        return reached[0].clone()  # which the next layer may overwrite
+        caught.append(output.detach().requires_grad_())
+        return caught[0].clone()  # which the next layer may overwrite
 
     listening = private(network)
     listening.get_submodule(name).register_forward_hook(begin)
     with torch.no_grad():
         scores = logits(listening, images)
         score = scores[0, target]
-        maps = reached[0]
+        maps = caught[0]
         gradients = torch.autograd.grad(score, maps, allow_unused=True)[0] if score.requires_grad else None
-    return maps.detach(), torch.zeros_like(maps) if gradients is None else gradients, scores.detach()
+    gradients = torch.zeros_like(maps) if gradients is None else gradients
+    return found.channels_first(maps.detach()), found.channels_first(gradients), scores.detach()
 
 
 @dataclass(frozen=True)
@@ -331,15 +371,15 @@ def stages(network: nn.Module, images: Tensor) -> tuple[list[Stage], Tensor]:
             last[each.shape[1:]] = each
     summaries: dict[str, NDArray[np.float32]] = {}
 
-    def note(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    def note(found: Node) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(_: nn.Module, __: Any, output: Tensor) -> None:
-            summaries[name] = output[0].abs().mean(0).numpy()
+            summaries[found.name] = found.channels_first(output)[0].abs().mean(0).numpy()
 
         return hook
 
     listening = private(network)
     for each in last.values():
-        listening.get_submodule(each.name).register_forward_hook(note(each.name))
+        listening.get_submodule(each.name).register_forward_hook(note(each))
     with torch.inference_mode():
         output = forward(listening, images)
     return [Stage(each, summaries[each.name]) for each in sorted(last.values(), key=lambda each: each.order)], output

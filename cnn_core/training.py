@@ -65,6 +65,11 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Ten
     return F.cross_entropy(logits, soft_labels(labels, logits.shape[1]), label_smoothing=label_smoothing)
 
 
+def garments(root: Path | None) -> tuple[Tensor, Tensor]:
+    """Fashion-MNIST's training pictures and labels, fetched if need be; see `data.fashion_mnist`."""
+    return data.fashion_mnist(True, root, download=True)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
@@ -100,7 +105,7 @@ class Recipe:
     label_smoothing: float = 0.05
     loss: Callable[[Tensor, Tensor, float], Tensor] = cross_entropy
     augment: Callable[[Tensor], Tensor] = lambda images: images
-    pictures: Callable[[Path | None], tuple[Tensor, Tensor]] = lambda root: data.fashion_mnist(True, root)
+    pictures: Callable[[Path | None], tuple[Tensor, Tensor]] = garments
     watch: Callable[[Path | None], tuple[Tensor, Tensor]] = lambda root: first(2_000, data.fashion_mnist(False, root))
     finish: Callable[[nn.Module], nn.Module] = lambda network: network
     dtype: torch.dtype = torch.float32
@@ -192,7 +197,7 @@ def fit(
         a `Step` per iteration; a training that goes on repeats the evaluated steps of its earlier run first.
 
     Raises:
-        Refused: when the loss is no longer a number.
+        Refused: when the loss is no longer a number, or the checkpoint is of a training with other options.
     """
     pictures, labels = train
     per_epoch = -(-len(pictures) // recipe.batch_size)
@@ -205,8 +210,11 @@ def fit(
     # A third faster on a CPU; the numbers are the same.
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     torch.manual_seed(seed)
+    asked = [seed, len(pictures), recipe.epochs, recipe.batch_size, recipe.learning_rate]
     if checkpoint and checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
+        if saved["asked"] != asked:
+            raise Refused("{file} is of a training with other options: repeat them, or delete it.", file=checkpoint)
         network.load_state_dict(saved["network"])
         averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -215,6 +223,7 @@ def fit(
         begin, curve = saved["epoch"], [Step(*step) for step in saved["curve"]]
         before = saved["seconds"]
         yield from curve
+        network.eval()
     for epoch in range(begin, recipe.epochs):
         for index, batch in enumerate(torch.randperm(len(pictures)).split(recipe.batch_size)):
             network.train()
@@ -240,6 +249,7 @@ def fit(
             yield step
         if checkpoint:
             keep = {
+                "asked": asked,
                 "network": network.state_dict(),
                 "averaged": averaged.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -300,7 +310,7 @@ def photographs_and_drawings(root: Path | None, copies: int = 1) -> tuple[Tensor
     """
     from cnn_core import synthesis
 
-    pictures, labels = data.fashion_mnist(True, root)
+    pictures, labels = garments(root)
     kept = CHECKPOINTS / "drawings.npz"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -368,11 +378,16 @@ RECIPES: dict[str, Recipe] = {
         # What the teacher saw in larger pictures is more; and it is cats and dogs that matter in the end.
         replace(IMITATE, epochs=6, learning_rate=2e-3, augment=lambda images: shrunk(images, 112),
                 loss=partial(distillation.imitation, hint=0.3), averaging=0.998,
-                pictures=partial(distillation.views_and_features, side=160)),
+                pictures=partial(distillation.views_and_features, side=160, most=2)),
         # Larger still, and of each view no more than the teacher itself could tell.
         replace(IMITATE, epochs=6, learning_rate=1.5e-3, augment=lambda images: shrunk(images, 128),
                 label_smoothing=0.0, loss=partial(distillation.imitation, hint=0.2), averaging=0.998,
-                pictures=partial(distillation.views_and_features, side=160, opinion=True))),
+                pictures=partial(distillation.views_and_features, side=160, most=2, opinion=1e-3)),
+        # By now it knew those views by heart: more of them, a little shifted, and milder opinions.
+        replace(IMITATE, epochs=3, learning_rate=1.5e-3,
+                augment=lambda images: photographs.flip_and_light(photographs.crop(images, 128, 0.85, 1.1)),
+                label_smoothing=0.0, loss=partial(distillation.imitation, hint=0.2), averaging=0.998,
+                pictures=partial(distillation.views_and_features, side=160, opinion=1e-2))),
     "cat_dog_lenet":     replace(COMPACT, build=lambda: LeNet(width=0.5, image_size=64)),
     # Without batch norms it learns nothing at four times this rate.
     "cat_dog_alexnet":   replace(COMPACT, build=lambda: AlexNet(width=0.35, image_size=64), learning_rate=5e-4),
@@ -411,14 +426,18 @@ def main() -> None:
     torch.manual_seed(chosen.seed)
     network = recipe.build()
     curve: list[Step] = []
-    with tqdm(unit="it", mininterval=5) as bar:
-        for step in follow(network, recipe, chosen.data, chosen.seed, checkpoint):
-            bar.total = step.total
-            bar.update(step.iteration - bar.n)
-            if step.accuracy is not None:
-                curve.append(step)
-            if step.iteration % REPORT_EVERY == 0:
-                bar.write(f"iteration {step.iteration:6}  loss {step.loss:.4f}  test accuracy {curve[-1].accuracy:.2%}")
+    try:
+        with tqdm(unit="it", mininterval=5) as bar:
+            for step in follow(network, recipe, chosen.data, chosen.seed, checkpoint):
+                bar.total = step.total
+                bar.update(step.iteration - bar.n)
+                if step.accuracy is not None:
+                    curve.append(step)
+                if step.iteration % REPORT_EVERY == 0:
+                    reached = f"loss {step.loss:.4f}  test accuracy {curve[-1].accuracy:.2%}"
+                    bar.write(f"iteration {step.iteration:6}  {reached}")
+    except Refused as refused:
+        parser.error(str(refused))
     network = recipe.finish(network).to(recipe.dtype).float()  # as it will be when it is loaded again
     shape = WEIGHTS[chosen.recipe].preprocess.shape  # of what it will be asked, perhaps larger than what it learnt from
     scores = recipe.measure(network, chosen.data) | {

@@ -244,6 +244,20 @@ def locate(name: str) -> Path:
     return _locate(name)[1]
 
 
+def beside(name: str, file: str) -> Path:
+    """A file that lies beside a shipped row's weights, such as scores.json: in this project, or where they come from.
+
+    Raises:
+        KeyError: no such row; the message lists the near ones.
+        WeightsUnavailable: it cannot be had.
+    """
+    row = _row(name)
+    assert isinstance(row.source, Shipped)
+    shipped = Shipped(str(Path(row.source.file).with_name(file)))
+    source = _published(shipped) or shipped
+    return shipped.here() or source.here() or source.fetch(name)
+
+
 @torch.inference_mode(mode=False)  # whoever asks first: parameters made in inference mode can never have gradients
 def load(name: str) -> nn.Module:
     """A fresh network with its trained weights: eval mode, float32, on the processor.

@@ -417,7 +417,7 @@ def _load(name: str, source: Source) -> Network:
     described = describe(source)
     path = source.here() or _fetch(name, source, MOST_MEGABYTES)
     module = numberless(described.build)
-    if (needed := sum(tensor.numel() for tensor in module.parameters()) * 4 // 10**6) > MOST_MEGABYTES:
+    if (needed := _megabytes(module)) > MOST_MEGABYTES:
         raise too_large(name, needed)
     try:
         _fill(module, _read(path))
@@ -436,6 +436,11 @@ def _load(name: str, source: Source) -> Network:
 def _fetch(name: str, source: Source, most: int) -> Path:
     """A file from elsewhere; refused before it is fetched if it has more than so many MB."""
     return source.fetch(name, most) if isinstance(source, HubFile) else source.fetch(name)
+
+
+def _megabytes(module: nn.Module) -> int:
+    """Of what a network has learnt, in the precision that it computes in."""
+    return sum(parameter.numel() for parameter in module.parameters()) * 4 // 10**6
 
 
 def too_large(name: str, size: int) -> Refused:
@@ -498,6 +503,8 @@ def untrained(name: str) -> tuple[Callable[[], nn.Module], Preprocess]:
 
 def _untrained(name: str) -> Network:
     build, preprocess = untrained(name)
+    if (needed := _megabytes(numberless(build))) > MOST_MEGABYTES:
+        raise too_large(name, needed)
     module = feature_maps.randomised(build())
     first = next((each for each in module.modules() if isinstance(each, nn.Conv2d)), None)
     if first and first.in_channels != preprocess.shape[0]:

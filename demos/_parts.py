@@ -33,6 +33,7 @@ from PIL import Image, ImageOps
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import cnn_core
 from cnn_core import images
 from cnn_core.data import CAT_DOG_CLASSES, FASHION_CLASSES
 from cnn_core.errors import Refused, Words
@@ -52,6 +53,7 @@ def on_gpu(run: Callable[P, R]) -> Callable[P, R]:
     return spaces.GPU(run) if spaces else run
 
 
+WEIGHTS = Path(__file__).parents[1] / "weights"
 OUR_CLASSES = frozenset((*CAT_DOG_CLASSES, *FASHION_CLASSES))
 
 HTML, CSS, JS = (
@@ -99,6 +101,16 @@ def called(name: str) -> str:
 def for_label(answer: dict[str, float]) -> dict[str, float]:
     """Probabilities by class as the page's `gr.Label` shows them; programs get them as they are."""
     return {called(name): share for name, share in answer.items()}
+
+
+def beside(name: str, file: str) -> Path:
+    """A file that lies beside a shipped network's weights; PyTorch is loaded only if it has to be fetched.
+
+    Raises:
+        Refused: it cannot be had.
+    """
+    here = WEIGHTS / name / file
+    return here if here.is_file() else cnn_core.weights.beside(name, file)
 
 
 def endpoint(function: Callable[..., Any], inputs: Any, outputs: Any, name: str, **settings: Any) -> None:

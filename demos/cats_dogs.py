@@ -26,7 +26,21 @@ from PIL import Image, ImageOps
 import cnn_core
 from cnn_core.errors import Refused
 from demos import About, _lab
-from demos._parts import Answer, Choices, Files, Names, Picture, Table, endpoint, for_label, shown, table, told
+from demos._parts import (
+    WEIGHTS,
+    Answer,
+    Choices,
+    Files,
+    Names,
+    Picture,
+    Table,
+    beside,
+    endpoint,
+    for_label,
+    shown,
+    table,
+    told,
+)
 from demos._photographs import example, photograph, thumbnails
 from demos._text import t
 from demos._visit import CHOSEN, asked_of, chosen, keep_part, open_in, part_of, to_show, visit, when_opened
@@ -48,7 +62,6 @@ NETWORKS = {
 # ImageNet's networks, from the Hub: they answer with what they know of 5 kinds of cats and 118 of dogs.
 IMAGENET = ("timm/resnet18.tv_in1k", "timm/mobilenetv3_large_100.ra_in1k")
 DEFAULT = "cat_dog"
-WEIGHTS = Path(__file__).parents[1] / "weights"
 THUMB = 72  # px
 LONGEST = 512  # px of a picture that waits for its batch
 HERE = Path(__file__)
@@ -290,9 +303,11 @@ class Many(gr.HTML):
 
 
 def scores(name: str) -> dict[str, Any] | None:
-    """What was measured of a shipped network, if its file is here."""
-    file = WEIGHTS / name / "scores.json"
-    return json.loads(file.read_text()) if file.is_file() else None
+    """What was measured of a shipped network, if that can be had."""
+    try:
+        return json.loads(beside(name, "scores.json").read_text())
+    except Refused:
+        return None
 
 
 def head_to_head() -> str:

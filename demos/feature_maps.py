@@ -48,6 +48,7 @@ TITLE = "Feature maps"
 
 PAGE = 64  # channels on a page
 FEW = 16  # channels where two grids stand side by side
+MOST_CHANNELS = 10_000  # that are switched off at once
 KEPT = 256_000_000  # bytes of maps that all visitors together have lately looked at
 SIDE = 280  # px of an enlarged map
 COURSE, COURSE_LAYERS = "untrained/xai", ("features.0", "features.20", "features.40")
@@ -252,9 +253,9 @@ def run(
         Refused: there is no picture or it cannot be read, there is no such network, layer, order or page, the layer has
             no maps, or the weights are out of reach.
     """
-    maps = maps_of(cnn_core.zoo.get(model), receive(image), layer)
+    maps = maps_of(cnn_core.zoo.get(model or ""), receive(image), layer or "")
     found = cnn_core.feature_maps.statistics(maps)
-    channels = chosen_channels(found, order, page)
+    channels = chosen_channels(found, order or ORDERS[0], page)
     grid = cnn_core.overlay.grid(maps[channels], *cnn_core.feature_maps.scale(maps))
     return grid.convert("RGBA"), statistics_frame(found)
 
@@ -273,7 +274,7 @@ def list_layers(model: str) -> list[dict[str, Any]]:
     Raises:
         Refused: there is no such network, or its weights are out of reach.
     """
-    network = cnn_core.zoo.get(model)
+    network = cnn_core.zoo.get(model or "")
     return [
         {"name": node.name, "kind": node.kind, "shape": list(node.shape), "maps": node.has_maps}
         for node in cnn_core.feature_maps.tree(network.module, network.shape)
@@ -300,23 +301,26 @@ def saliency(
         Refused: there is no picture or it cannot be read, there is no such network, method or class, the network has no
             maps or no class scores, or its weights are out of reach.
     """
-    network, picture = cnn_core.zoo.get(model), receive(image)
+    network, picture = cnn_core.zoo.get(model or ""), receive(image)
     images = network.preprocess(picture)
-    index = class_index(network, images, target)
-    layer = cnn_core.feature_maps.deepest(network.module, network.shape).name
+    index = class_index(network, images, target or OWN_ANSWER)
+    method = method or METHODS[0]
+    layer = None  # covering parts of the picture needs none
+    if method != METHODS[-1]:
+        layer = cnn_core.feature_maps.deepest(network.module, network.shape).name
     seen = explained(network, images, method, layer, index)
     words = {
         "class": network.classes[index],
         "probability": round(seen.probability, 4),
-        "layer": None if method == METHODS[-1] else layer,
+        "layer": layer,
         "blank": str(seen.blank) if seen.blank else None,
     }
     return laid_over(network, picture, seen, side=SIDE), words
 
 
-def explained(network: Network, images: Tensor, method: str, layer: str, index: int) -> Seen:
-    """A map of evidence by any of `METHODS`."""
-    if method == METHODS[-1]:
+def explained(network: Network, images: Tensor, method: str, layer: str | None, index: int) -> Seen:
+    """A map of evidence by any of `METHODS`; the last needs no layer."""
+    if layer is None or method == METHODS[-1]:
         return cnn_core.saliency.occlusion(network.module, images, index)
     return cnn_core.saliency.by_gradients(network.module, images, layer, index, method)
 
@@ -556,9 +560,9 @@ def walk(view: View) -> str:
     return figures(parts) + scores
 
 
-def course_figure() -> str:
-    """The course's own figure: sixteen maps of three layers of an untrained network."""
-    network, picture = cnn_core.zoo.get(COURSE), photograph(next(iter(thumbnails())))
+def course_figure(image: Image.Image | None) -> str:
+    """The course's own figure, of any picture: sixteen maps of three layers of an untrained network."""
+    network, picture = cnn_core.zoo.get(COURSE), receive(image)
     parts = []
     for layer in COURSE_LAYERS:
         maps = maps_of(network, picture, layer)
@@ -658,7 +662,7 @@ def sanity(view: View, method: str = METHODS[0]) -> Iterator[str]:
     index = class_index(network, images, view.target)
     layer = cnn_core.feature_maps.deepest(network.module, network.shape).name
     parts: list[str] = []
-    agreement = 1.0
+    agreement, blank = 1.0, False
     for check in cnn_core.saliency.sanity_check(network.module, images, layer, index, method):
         agreement = check.agreement
         caption = t("{share:.0%} random, from the scores to {module} (likeness {value:.2f})")
@@ -666,10 +670,13 @@ def sanity(view: View, method: str = METHODS[0]) -> Iterator[str]:
             caption = t("{share:.0%} random, from the scores to {module}")
         if not check.module:
             caption = t("As it was trained")
+            blank = check.seen.blank is not None
         caption = caption.format(share=check.share, module=check.module, value=agreement)
         parts.append(evidence(network, picture, check.seen, caption))
         yield figures(parts)
-    if np.isnan(agreement):
+    if blank:
+        verdict = t("The network's own map is blank, so there is nothing to compare: choose another class or method.")
+    elif np.isnan(agreement):
         verdict = t("With random weights there is no map left at all: what it shows comes from what was learnt.")
     elif abs(agreement) > 0.7:
         verdict = t(
@@ -709,7 +716,9 @@ def channel_numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         if not first.strip().isdecimal() or not (last or first).strip().isdecimal() or len(part) > 12:
             raise Refused("Write channels as numbers and ranges, such as {example}.", example="3, 17-20")
-        found += range(int(first), min(int(last or first), int(first) + 10_000) + 1)
+        found += range(int(first), min(int(last or first), int(first) + MOST_CHANNELS) + 1)
+        if len(found) > MOST_CHANNELS:
+            raise Refused("Switch off at most {most} channels, please.", most=MOST_CHANNELS)
     return found
 
 
@@ -751,7 +760,8 @@ def compared(view: View) -> str:
     network, picture = view.network, view.picture
     mine = maps_of(network, picture, view.layer)
     if view.other == RANDOM:
-        module, layer, other = cnn_core.feature_maps.randomised(network.module), view.layer, network
+        # An untrained network has the weights of seed 0 already.
+        module, layer, other = cnn_core.feature_maps.randomised(network.module, seed=1), view.layer, network
         title = t("{network} with random weights").format(network=network.name)
     else:
         other = cnn_core.zoo.get(view.other)
@@ -775,9 +785,8 @@ def counterpart(network: Network, layer: str, other: Network) -> str:
     mine = sorted(nodes(network), key=lambda node: node.order)
     here = next(node for node in mine if node.name == layer)
     alike = [node for node in theirs if node.kind == here.kind] or theirs
-    share = [node for node in mine if node.kind == here.kind].index(here) / len(
-        [n for n in mine if n.kind == here.kind]
-    )
+    siblings = [node for node in mine if node.kind == here.kind]
+    share = siblings.index(here) / max(1, len(siblings) - 1)  # 0 for the first, 1 for the last
     return alike[round(share * (len(alike) - 1))].name
 
 
@@ -857,26 +866,43 @@ def choose_network(model: str, layer: str, every: bool) -> tuple[Any, Any, Any]:
     )
 
 
-def asked_for(query: dict[str, str]) -> tuple[str, str, str, int, str]:
-    """Network, layer, order and channel that a link names, and a sentence on what it names wrongly, or ""."""
+def asked_for(query: dict[str, str]) -> tuple[dict[str, Any], str]:
+    """What a link names rightly of a view, by its names in the address; and a sentence on what is wrong, or ""."""
     model, missed = query.get("network", ""), ""
-    layer, order, channel = query.get("layer", ""), query.get("order", ""), query.get("channel", "")
     try:
         names = [name for _, name in layer_choices(model or default_network(), every=True)]
     except Refused:
         missed = t("The link names a network that cannot be had here: this is another one.")
         model = default_network()
         names = [name for _, name in layer_choices(model, every=True)]
-    model = model or default_network()
+    model, layer = model or default_network(), query.get("layer", "")
     if layer and layer not in names:
         missed = missed or t("The link names a layer that this network does not have: this is its first one.")
-    return (
-        model,
-        layer if layer in names else first_layer(model),
-        order if order in ORDERS else ORDERS[0],
-        int(channel) if channel.isdecimal() and len(channel) < 6 else 0,
-        missed,
-    )
+    target, off, other, order = (query.get(name, "") for name in ("class", "off", "with", "order"))
+    try:
+        channel_numbers(off)
+    except Refused:
+        off = ""
+    try:
+        cnn_core.zoo.key(other)
+    except Refused:
+        other = RANDOM
+    return {
+        "network": model,
+        "layer": layer if layer in names else first_layer(model),
+        "order": order if order in ORDERS else ORDERS[0],
+        "page": whole(query.get("page", "")) or 1,
+        "channel": whole(query.get("channel", "")),
+        "class": target if target in cnn_core.zoo.get(model).classes else OWN_ANSWER,
+        "depth": min(whole(query.get("depth", "")) or len(names), len(names)),
+        "off": off,
+        "with": other,
+    }, missed
+
+
+def whole(text: str) -> int:
+    """A number of at most five digits in a link; 0 for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 6 else 0
 
 
 def network_choices() -> list[tuple[str, str]]:
@@ -900,26 +926,33 @@ def begin(shows: str | None, current: str, handed: dict[str, str], request: gr.R
 
     Returns:
         source of the picture, what is left to hand over, updates of network, network to compare with, layer, class,
-        depth, order and channel, and the picture.
+        depth, order, page, channel and channels to switch off, and the picture.
     """
     first = shows is None
     asked = asked_of(NAME, first, handed, request)
     source, found = to_show(current, shows, next(iter(thumbnails()), ""))
     picture = gr.skip() if found is None or source == shows else found
     if not first and not asked:
-        return [source, {}, *[gr.skip()] * 7, picture]
-    model, layer, order, channel, missed = asked_for(asked)
+        return [source, {}, *[gr.skip()] * 9, picture]
+    view, missed = asked_for(asked)
     if missed:
         gr.Info(missed)
+    model, layer, other = view["network"], view["layer"], view["with"]
     choices = network_choices()
-    listed = choices if model in {name for _, name in choices} else [(model, model), *choices]
     convolutions = {name for _, name in layer_choices(model, every=False)}
     layers, classes, depth = choose_network(model, layer, layer not in convolutions)
+    classes["value"], depth["value"] = view["class"], view["depth"]
     others = [(t("The same with random weights"), RANDOM), *choices]
     return [
-        source, {}, gr.update(choices=listed, value=model), gr.update(choices=others, value=RANDOM), layers, classes,
-        depth, order, channel, picture,
+        source, {}, gr.update(choices=listed(choices, model), value=model),
+        gr.update(choices=listed(others, other), value=other), layers, classes, depth, view["order"], view["page"],
+        view["channel"], view["off"], picture,
     ]  # fmt: skip
+
+
+def listed(choices: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
+    """Labels and names, with one more if need be."""
+    return choices if name in {value for _, value in choices} else [(name, name), *choices]
 
 
 def refresh(opened: str, *view: Any) -> Iterator[list[Any]]:
@@ -939,9 +972,12 @@ def part_html(name: str, view: View) -> Iterator[str]:
         yield f"<p>{escape(told(refused))}</p>"
 
 
-ADDRESS = """(network, layer, order, channel) => {
-    window.convlens?.shows('feature_maps', { network, layer, order, channel: channel ?? 0 });
-}"""
+VIEWED = """(network, layer, order, page, channel, target, off, other) => window.convlens?.shows('feature_maps', {
+    network, layer, order, page: page > 1 ? page : null, channel: channel ?? 0, class: target || null,
+    off: off || null, with: other === 'random' ? null : other,
+})"""
+AT_DEPTH = "depth => window.convlens?.shows('feature_maps', { depth })"
+AT_ITS_END = "() => window.convlens?.shows('feature_maps', { depth: null })"  # where another network begins
 MARK = """channel => document.querySelectorAll('#feature-maps-grid button[data-channel]').forEach(
     button => button.setAttribute('aria-pressed', String(Number(button.dataset.channel) === (channel ?? 0))))"""
 
@@ -1031,7 +1067,7 @@ def build() -> None:
         event.then(shown(look), looking, displays, **quiet).then(shown(refresh), [opened, *view], outputs, **quiet)
 
     chosen_lists = [layer, target, depth]
-    arrived = [shows, here.handed, network, other, *chosen_lists, order, channel, picture]
+    arrived = [shows, here.handed, network, other, *chosen_lists, order, page, channel, off, picture]
     then_show(when_opened(shown(begin), [shows, here.picture, here.handed], arrived, **quiet))
     then_show(
         gr.on([network.input, every.input], shown(choose_network), [network, layer, every], chosen_lists, **quiet)
@@ -1039,8 +1075,10 @@ def build() -> None:
     gr.on([picture.input, picture.clear], chosen, picture, [shows, here.picture], **CHOSEN)
     then_show(gr.on([picture.input, picture.clear, layer.input], None, trigger_mode="always_last", **quiet))
     then_show(examples.click(shown(example), examples, [picture, shows, here.picture], **quiet))
-    gr.on([network.change, layer.change, order.change, channel.change], None, [network, layer, order, channel],
-          js=ADDRESS, **quiet)  # fmt: skip
+    viewed = [network, layer, order, page, channel, target, off, other]
+    gr.on([part.change for part in viewed], None, viewed, js=VIEWED, **quiet)
+    depth.input(None, depth, js=AT_DEPTH, **quiet)
+    network.input(None, js=AT_ITS_END, **quiet)
     network.change(links, network, elsewhere, **quiet)
     gr.on([order.input, page.input], shown(look), looking, displays, trigger_mode="always_last", **quiet)
     gr.on(
@@ -1100,7 +1138,7 @@ def build_walk(view: list[Any], quiet: dict[str, Any]) -> gr.HTML:
     course = gr.Button(
         t("The course's figure: layers 0, 20 and 40 of an untrained network"), elem_id="feature-maps-course", size="sm"
     )
-    course.click(shown(course_figure), None, panel(elem_id="feature-maps-course-figure"), api_visibility="private")
+    course.click(shown(course_figure), view[0], panel(elem_id="feature-maps-course-figure"), api_visibility="private")
     return output
 
 
@@ -1205,8 +1243,7 @@ def build_take(picture: gr.Image, network: gr.Dropdown, layer: gr.Dropdown, orde
     gr.Markdown(
         t(
             "The grid as PNG; the raw maps as NPZ, for `numpy.load`: `maps` has the shape (channels, rows, columns), "
-            "and beside it stand network, layer and statistics. *Copy link*, above, is a link to this network, "
-            "layer, channel and order."
+            "and beside it stand network, layer and statistics. *Copy link*, above, is a link to this view."
         ),
         elem_classes="introduction",
     )

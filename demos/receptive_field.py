@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
-from copy import deepcopy
 from fractions import Fraction
 from functools import lru_cache
 from html import escape
@@ -165,8 +165,7 @@ def run(architecture: str, input_size: int) -> tuple[pd.DataFrame, str]:
         units see, in px; and a sentence on what the table cannot say.
 
     Raises:
-        Refused: there is no such network, the size is no whole number in its range, or the picture is too small for the
-            network.
+        Refused: there is no such network, the size is out of its range, or the picture is too small for the network.
     """
     found = traced(str(architecture), whole(input_size))
     return pd.DataFrame([row(layer) for layer in found.layers], columns=pd.Index(COLUMNS)), remark(found)
@@ -296,9 +295,23 @@ Before = tuple[int, Field]  # units of a layer's input along an axis, and what t
 
 
 def described(
-    cells: list[Any], reaches: Sequence[Reach], units: Sequence[int], moves: bool, before: Sequence[Before]
+    cells: list[Any],
+    reaches: Sequence[Reach],
+    units: Sequence[int],
+    moves: bool,
+    before: Sequence[Before],
+    call: int | None = 1,
 ) -> dict[str, Any]:
-    """A layer as the page needs it: the row's cells, what its units see, and what it is computed from."""
+    """A layer as the page needs it.
+
+    Args:
+        cells: of its row.
+        reaches: what its units see, per axis.
+        units: of its map, per axis.
+        moves: it is listed among the few that matter.
+        before: what it is computed from, per axis.
+        call: which of its runs this is, from 1; None of an operation between layers, which cannot be measured.
+    """
     fields = [(size, field.size, field.jump, field.start) for size, field in before if len(field.spans) == 1]
     return {
         "before": [list(map(plain, each)) for each in fields] if len(fields) == len(reaches) else None,
@@ -308,6 +321,7 @@ def described(
         "pooled": all(reach.pooled for reach in reaches),
         "everything": all(reach.pooled or reach.everything for reach in reaches),
         "moves": moves,
+        "call": call,
     }
 
 
@@ -321,10 +335,12 @@ def view(architecture: str, size: float | None) -> dict[str, Any]:
             raise Refused("The page shows networks for pictures; the endpoint lists others too.")
     except Refused as refused:
         return {"refused": told(refused)}
-    layers = []
+    layers, calls = [], Counter[str]()
     for layer in found.layers:
         moves = layer.moves or layer.op in ("add", "cat")
-        layers.append(described(row(layer), layer.reaches, found.units(layer), moves, inputs(found, layer)))
+        calls[layer.name] += 1
+        call = calls[layer.name] if layer.name in found.outputs else None
+        layers.append(described(row(layer), layer.reaches, found.units(layer), moves, inputs(found, layer), call))
     return {
         "name": name,
         "size": [side, side],
@@ -367,63 +383,69 @@ def example_row(name: str, kind: str, entry: dict[str, Any], each: Followed, bef
     return described(cells, each.reaches, each.sizes, True, before)
 
 
-_measuring = Lock()  # a measurement hooks a network that the next one may use too
+_measuring = Lock()  # one at a time: each keeps many maps
 
 
-@lru_cache(maxsize=2)
 def with_numbers(name: str, trained: bool) -> Any:
-    """A network with random or trained parameters, for measuring only: others are never given one that we hook."""
-    import torch
+    """A network with random or trained parameters, shared by all who ask.
 
+    Raises:
+        Refused: it is too large, or its weights are out of reach.
+    """
     size = sum(each.numel() for each in cnn_core.networks.build(name, numberless=True).parameters())
     if size > MOST_MEASURED:
         raise Refused("{name} has {millions:.0f} million parameters, too many to measure here.",
                       name=name, millions=size / 1e6)  # fmt: skip
-    if trained:
-        if name in cnn_core.weights.WEIGHTS:
-            return cnn_core.weights.load(name)
-        network = deepcopy(cnn_core.zoo.get(name).module)
-        for module in network.modules():
-            module._forward_hooks.clear()  # those of whoever was just using it
-        return network
+    return cnn_core.zoo.get(name).module if trained else with_random_numbers(name)
+
+
+@lru_cache(maxsize=2)
+def with_random_numbers(name: str) -> Any:
+    """A network with random parameters, always the same."""
+    import torch
+
     torch.manual_seed(0)
     return cnn_core.networks.build(name)
 
 
-def measure(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
-    """The measured field of the unit that the page asks for, or the sentence that refuses it."""
-    try:
-        return measured(architecture, size, asked)
-    except Refused as refused:
-        return {"unmeasured": told(refused)}
-
-
-def measured(architecture: str, size: float | None, asked: Any) -> dict[str, Any]:
-    """The measured field of a unit as a picture to lay over the page's own.
-
-    Raises:
-        Refused: there is no such layer or unit, its weights are out of reach, or it takes too much memory.
-    """
+def measure(asked: Any) -> dict[str, Any]:
+    """The measured field that the page asks for, or the sentence that refuses it; and what was asked."""
     question = asked.get("ask") if isinstance(asked, dict) else None
     try:
-        layer, place = str(question["layer"]), tuple(int(each) for each in question["unit"])  # pyright: ignore[reportOptionalSubscript]
-        trained = question["weights"] == "trained"  # pyright: ignore[reportOptionalSubscript]
+        return measured(question) | {"of": question}
+    except Refused as refused:
+        return {"unmeasured": told(refused), "of": question}
+
+
+def measured(question: Any) -> dict[str, Any]:
+    """The measured field of a unit as a picture to lay over the page's own.
+
+    Args:
+        question: {"name": of the network, "size": of the input in px, "layer": its name, "call": which of its runs,
+            "unit": [row, column], "weights": "trained" or "random"}.
+
+    Raises:
+        Refused: there is no such network, layer or unit, its weights are out of reach, or it takes too much memory.
+    """
+    try:
+        name, side = cnn_core.networks.resolve(str(question["name"])), whole(question["size"])
+        layer, place = str(question["layer"]), tuple(int(each) for each in question["unit"])
+        call, trained = int(question["call"]), question["weights"] == "trained"
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("Choose a layer and a unit first.") from error
-    name, side = cnn_core.networks.resolve(architecture), whole(size)
     found = traced(name, side)
-    known = found.layer(layer)
-    if layer not in found.outputs or len(place) != 2 or not all(
-        0 <= each < units for each, units in zip(place, found.units(known), strict=True)
+    runs = [at for at, each in enumerate(found.layers) if each.name == layer and layer in found.outputs]
+    if not 1 <= call <= len(runs) or len(place) != 2 or not all(
+        0 <= each < units for each, units in zip(place, found.units(found.layers[runs[call - 1]]), strict=True)
     ):  # fmt: skip
         raise Refused("{layer} cannot be measured: choose a layer of the network with a map.", layer=layer)
-    last = max((at for at, each in enumerate(found.layers) if each.name.startswith(layer)), default=0)
+    last = runs[call - 1]
     bytes_kept = 4 * sum(prod(each.shape) for each in found.layers[: last + 1])
     if bytes_kept > MOST_MAPS:
         raise Refused("The maps up to {layer} take {size:,.0f} MB, too much to measure here: choose a smaller input or "
                       "an earlier layer.", layer=layer, size=bytes_kept / 1e6)  # fmt: skip
     with _measuring:
-        blot = cnn_core.effective.measure(with_numbers(name, trained), layer, (place[0], place[1]), side)
+        blot = cnn_core.effective.measure(with_numbers(name, trained), layer, (place[0], place[1]), side, call=call)
     return {"heat": {"source": heat(blot.strength), "side": blot.side,
                      "share": f"{cnn_core.effective.SHARE:.1%}"}}  # fmt: skip
 
@@ -686,7 +708,7 @@ def build_network(quiet: dict[str, Any]) -> tuple[gr.Dropdown, gr.Number, gr.HTM
 
     network.input(natural, network, [size, elsewhere, panel], trigger_mode="always_last", **quiet)
     size.input(view, [network, size], panel, trigger_mode="always_last", **quiet)
-    panel.submit(measure, [network, size, panel], panel, **quiet)
+    panel.submit(measure, panel, panel, trigger_mode="multiple", **quiet)
     return network, size, elsewhere, panel
 
 

@@ -210,9 +210,18 @@ async function showPicture(blob) {
   return own;
 }
 
+// What is measured: a unit of a layer, in one of its runs, of this network.
+function question() {
+  const weights = root.querySelector('[name=weights]:checked').value;
+  return { name: net.name, size: net.size[0], layer: chosen.layer, call: chosen.call, unit, weights };
+}
+
+const sameQuestion = (one, other) => Object.keys(other).every((key) => String(one[key]) === String(other[key]));
+
 function show() {
   const value = props.value;
   if (value?.photo) fetch(value.photo).then((answer) => answer.blob()).then(showPicture); // handed over by another tab
+  if (value?.of && !sameQuestion(value.of, question())) return; // another unit is looked at by now
   if (value?.heat) {
     heat = value.heat;
     field('measured').textContent = say(words.measuredSide, { side: Math.round(heat.side), share: heat.share, field: chosen.rf });
@@ -226,8 +235,12 @@ function show() {
     field('note').textContent = value.refused;
     return root.classList.add('stale');
   }
-  if (!value?.layers || value.name === net?.name && value.size[0] === net.size[0]) return;
+  if (!value?.layers) return;
   root.classList.remove('stale');
+  if (!value.asked && value.name === net?.name && value.size[0] === net.size[0]) {
+    field('note').textContent = net.note;
+    return;
+  }
   mine ||= net !== null;
   net = value;
   field('note').textContent = net.note;
@@ -236,7 +249,7 @@ function show() {
   field('layer').replaceChildren(...net.layers.map((layer, at) => make('option', { value: at, textContent: `${layer.layer} (${layer.op})` })));
   const asked = net.asked && net.layers.findLast((layer) => layer.layer === net.asked.layer);
   if (net.asked?.layer && !asked) field('note').textContent = [net.note, say(words.noLayer, { layer: net.asked.layer })].join(' ').trim();
-  const last = net.layers.findLast((layer) => layer.moves && !layer.pooled) ?? net.layers.at(-1);
+  const last = net.layers.findLast((layer) => layer.moves && layer.call && !layer.pooled) ?? net.layers.at(-1);
   pick(asked || last, asked ? net.asked.unit ?? undefined : undefined);
 }
 
@@ -281,7 +294,7 @@ field('picture').addEventListener('change', async () => {
 });
 field('ask').addEventListener('click', () => {
   field('measured').textContent = words.measuring;
-  props.value = { ask: { layer: chosen.layer, unit, weights: root.querySelector('[name=weights]:checked').value } };
+  props.value = { ask: question() };
   trigger('submit');
 });
 watch('value', show);

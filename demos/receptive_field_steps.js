@@ -35,7 +35,7 @@ function numbersOf(text, name, most) {
   const even = (nested, sizes) => sizes.length
     ? Array.isArray(nested) && nested.length === sizes[0] && nested.every((each) => even(each, sizes.slice(1)))
     : typeof nested === 'number' && Math.abs(nested) <= 1e6;
-  if (!shape.length || !even(found, shape)) throw new Refused(say(words.notNumbers, { name }));
+  if (!shape.length || !sizeOf(found) || !even(found, shape)) throw new Refused(say(words.notNumbers, { name }));
   if (sizeOf(found) > most) throw new Refused(say(words.tooManyNumbers, { name, most }));
   return found;
 }

@@ -13,6 +13,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +30,19 @@ from cnn_core.data import FASHION_CLASSES
 from cnn_core.drawings import Drawing, drawings
 from cnn_core.errors import Refused
 from demos import About
-from demos._parts import Answer, Canvas, Choices, Picture, endpoint, for_label, shown, table, told, when_first_opened
+from demos._parts import (
+    Answer,
+    Canvas,
+    Choices,
+    Picture,
+    beside,
+    endpoint,
+    for_label,
+    shown,
+    table,
+    told,
+    when_first_opened,
+)
 from demos._text import t
 from demos._visit import keep_part, part_of
 
@@ -51,7 +64,6 @@ COLOURS = {
     "training loss": "#D55E00",
     "test accuracy": "#009E73",
 }
-WEIGHTS = Path(__file__).parents[1] / "weights"  # scores and curves stand beside the weights
 OWN_ANSWER = ""  # instead of a class: the one that the network itself answers with
 MOST_SHIFT = 12  # px of 28
 SHEET = 280  # px
@@ -199,7 +211,7 @@ def run(image: Image.Image) -> tuple[dict[str, float], dict[str, float], dict[st
 def verdict(answer: dict[str, float], familiar: float) -> str:
     """One sentence on SketchNet's answer, as Markdown."""
     best, second, *_ = sorted(answer, key=answer.__getitem__, reverse=True)
-    if familiar < scores("sketch_net")["drawings"]["familiar_above"]:
+    if familiar < familiar_above():
         return t("**Unlike anything I was trained on.** If I had to guess: {best} ({share:.0%}).").format(
             best=t(best), share=answer[best]
         )
@@ -210,16 +222,20 @@ def verdict(answer: dict[str, float], familiar: float) -> str:
     return t("**{best}** ({share:.0%}).").format(best=t(best), share=answer[best])
 
 
+def familiar_above() -> float:
+    """How sure SketchNet is of a drawing that is like those it learnt from; 0 where that cannot be had."""
+    with suppress(Refused):
+        return scores("sketch_net")["drawings"]["familiar_above"]
+    return 0.0
+
+
 def scores(name: str) -> dict[str, Any]:
     """What was measured of a shipped network; see `cnn_core.evaluation`.
 
     Raises:
-        Refused: this copy of the project comes without the scores.
+        Refused: they cannot be had.
     """
-    try:
-        return json.loads((WEIGHTS / name / "scores.json").read_text())
-    except FileNotFoundError as missing:
-        raise Refused("The scores of {name} are not on this machine.", name=name) from missing
+    return json.loads(beside(name, "scores.json").read_text())
 
 
 # ---------------------------------------------------------------------------------------------------- Why a CNN?
@@ -334,9 +350,11 @@ def curves() -> pd.DataFrame:
     """Loss and test accuracy against iteration of the two networks of the course, as they were trained."""
     frames = []
     for title, name in TRAINABLE.items():
-        if not (WEIGHTS / name / "curve.csv").is_file():
+        try:
+            path = beside(name, "curve.csv")
+        except Refused:
             continue
-        with (WEIGHTS / name / "curve.csv").open() as file:
+        with path.open() as file:
             points = [
                 (int(row["iteration"]), float(row["loss"]), float(row["test_accuracy"])) for row in csv.DictReader(file)
             ]
@@ -403,6 +421,8 @@ def train(
     training = cnn_core.training
     if title not in TRAINABLE:
         raise Refused("Choose FashionDNN or FashionCNN.")
+    if not rate or rate <= 0:
+        raise Refused("Choose a learning rate above 0.")
     recipe = replace(training.RECIPES[TRAINABLE[title]], epochs=int(epochs), learning_rate=float(rate))
     images, labels = training_set()
     test_images, test_labels = cnn_core.data.fashion_mnist(False)

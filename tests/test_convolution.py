@@ -87,6 +87,8 @@ def test_results_are_pytorchs(axes, channels, filters, taps, stride, padding, di
         lambda: array([10**400], "input"),
         lambda: array([1e300], "input"),
         lambda: work("conv", np.ones((1, 64, 64)), np.ones((1, 1, 45, 90)), padding=40),
+        lambda: work("conv", np.ones((4096, 1, 1, 1)), np.ones((1, 4096, 1, 1, 1)), stride=64, padding=64),
+        lambda: work("transposed", np.ones((1, 9, 9, 9)), np.ones((1, 1, 1, 1, 1)), stride=64, padding=255),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(wrong):

@@ -1,11 +1,14 @@
 """What a student learns from a teacher, and that nothing changes when its two last layers become one."""
 
+import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import nn
 from torch.testing import assert_close
 
 from cnn_core import distillation
+from cnn_core.errors import Refused
 from cnn_core.models.resnet import ResNet
 
 
@@ -56,6 +59,29 @@ def test_a_teacher_is_less_sure_of_a_cropping_that_shows_little():
     assert ((told[20:] > 0.5) == labels[20:].bool()).float().mean() > 0.97
     assert (told[:20] - 0.5).abs().mean() < 0.2
     assert told[20:].sub(0.5).abs().mean() > 0.4
+
+
+def test_views_come_with_labels_or_with_opinions(tmp_path, monkeypatch):
+    monkeypatch.setattr(distillation, "KEPT", tmp_path)
+    generator = np.random.default_rng(0)
+    views = generator.integers(0, 256, (40, 3, 3, 4, 4), np.uint8)
+    labels = np.arange(40) % 2
+    seen = generator.normal(labels[:, None, None] * 2.0, 1.0, (40, 3, 5)).astype(np.float16)
+    np.save(tmp_path / "catdog.train.4.views.npy", views)
+    np.savez(tmp_path / "catdog.train.4.npz", seen=seen, labels=labels)
+    pictures, targets = distillation.views_and_features(None, side=4, most=2)
+    assert pictures.shape == (80, 3, 4, 4)
+    assert (pictures[3].numpy() == views[1, 1]).all()  # the second view of the second photograph
+    assert targets[:, 0].tolist() == np.repeat(labels, 2).tolist()
+    assert_close(targets[:, 1:].mean(0), torch.zeros(5), atol=1e-4, rtol=0)
+    pictures, thought = distillation.views_and_features(None, side=4, opinion=1e-2)
+    assert pictures.shape == (120, 3, 4, 4)
+    assert thought[:, 0].min() > 0
+    assert thought[:, 0].max() < 1
+    stubborn = distillation.views_and_features(None, side=4, opinion=1e-4)[1]
+    assert (stubborn[:, 0] - 0.5).abs().mean() > (thought[:, 0] - 0.5).abs().mean()
+    with pytest.raises(Refused):
+        distillation.views_and_features(None, side=5)
 
 
 def test_half_a_certainty_is_answered_best_by_equal_logits():

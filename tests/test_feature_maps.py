@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from cnn_core import ablation, overlay, weights
 from cnn_core import feature_maps as fm
-from cnn_core import overlay, weights
 from cnn_core.errors import Refused
 
 
@@ -195,6 +195,45 @@ def test_randomised_batch_normalisation_leaves_its_input_as_it_is():
 
 
 # Stages
+
+
+class ChannelsLast(nn.Module):
+    """The inside of a ConvNeXt's block: channels first, last, and first again."""
+
+    def __init__(self):
+        super().__init__()
+        self.begin = nn.Conv2d(3, 4, 2, stride=2)
+        self.norm = nn.LayerNorm(4)
+        self.wide = nn.Linear(4, 6)
+        self.end = nn.Conv2d(6, 2, 1)
+
+    def forward(self, images):
+        last = self.wide(self.norm(self.begin(images).permute(0, 2, 3, 1)))
+        return self.end(last.permute(0, 3, 1, 2)).mean((2, 3))
+
+
+def test_maps_with_channels_last_are_read_channels_first():
+    torch.manual_seed(0)
+    network, images = ChannelsLast().eval(), torch.randn(1, 3, 16, 16)
+    shapes = {node.name: node.shape for node in fm.tree(network, (3, 16, 16))}
+    assert shapes == {"begin": (4, 8, 8), "norm": (4, 8, 8), "wide": (6, 8, 8), "end": (2, 8, 8)}
+    with torch.no_grad():
+        expected = network.wide(network.norm(network.begin(images).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    assert_close(fm.read(network, images, "wide"), expected)
+    maps, gradients, _ = fm.with_gradients(network, images, "wide", 1)
+    assert_close(maps, expected)
+    weights = network.end.weight[1, :, 0, 0].detach()  # the score is a mean over 64 places
+    assert_close(gradients, (weights / 64)[None, :, None, None].expand(1, 6, 8, 8))
+    assert [stage.node.name for stage in fm.stages(network, images)[0]] == ["end"]
+    without = ablation.without(network, images, "wide", [[], [2]])
+    assert_close(without[0] - without[1], network.end.weight[:, 2, 0, 0].detach() * expected[0, 2].mean())
+
+
+def test_any_run_of_a_layer_is_reached(known):
+    assert_close(fm.reached(known, IMAGE, "relu", 1).detach(), torch.tensor([[[[0.0, 1], [0, 3]], [[0, 0], [4, 0]]]]))
+    with pytest.raises(Refused, match="relu runs 2 times, not 3"):
+        fm.reached(known, IMAGE, "relu", 3)
+    left_alone(known)
 
 
 def test_stages_are_one_summary_per_size_of_maps():

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from cnn_core import feature_maps as core
-from cnn_core import weights, zoo
+from cnn_core import saliency, weights, zoo
 from cnn_core.errors import Refused
 from demos import feature_maps as tab
 from demos._photographs import LONGEST, photograph, receive
@@ -72,8 +72,6 @@ def test_order_page_and_channel_do_not_run_the_network_again(cat, monkeypatch):
 
 
 def test_orders_and_methods_of_the_page_are_those_of_the_core():
-    from cnn_core import saliency
-
     assert tuple(core.ORDERS) == tab.ORDERS
     assert saliency.METHODS == tab.METHODS
 
@@ -84,6 +82,7 @@ def test_orders_and_methods_of_the_page_are_those_of_the_core():
         ((NETWORK, "features.3.rel"), "There is no layer 'features.3.rel' in this network; there are features.3.relu"),
         (("sketch_nets", LAYER), "There is no network called 'sketch_nets'; there are sketch_net"),
         (("xai", LAYER), "There are no weights for xai: choose untrained/xai"),
+        (("untrained/timm/eva02_enormous_patch14_clip_224", LAYER), "MB: choose a network of at most 700 MB"),
         (("untrained/lenet5", LAYER), "cannot take a colour photograph (channels: 1, not 3)"),
         ((NETWORK, "classifier.3"), "classifier.3 gives 10 numbers without rows and columns"),
         (("fashion_dnn", "classifier.1"), "This network has no layer with maps"),
@@ -171,6 +170,35 @@ def test_another_network_is_compared_at_a_layer_as_deep(view):
     assert "sketch_net" in html
 
 
+@pytest.mark.parametrize(("layer", "expected"), [("features.0", "conv1"), ("features.4", "layer4.2.conv3")])
+def test_the_first_layer_is_compared_with_the_first_and_the_last_with_the_last(layer, expected):
+    assert tab.counterpart(zoo.get("fashion_cnn"), layer, zoo.get("untrained/resnet50")) == expected
+
+
+def test_an_untrained_network_is_compared_with_other_random_weights(cat):
+    html = tab.compared(tab.View(cat, "untrained/squeezenet1_1", "features.0"))
+    one, other = re.findall(r'<img src="([^"]+)"', html)
+    assert one != other
+
+
+def test_saliency_without_maps_is_occlusion_only(cat):
+    assert tab.saliency(cat, "fashion_dnn", "Occlusion")[1]["layer"] is None
+    with pytest.raises(Refused, match="no layer with maps"):
+        tab.saliency(cat, "fashion_dnn", None)
+
+
+def test_the_sanity_check_of_a_blank_map_says_that_it_shows_nothing(view, monkeypatch):
+    def checks(*_):
+        for share in (0.0, 1.0):
+            yield saliency.Check("x" * (share > 0), share, blank, float("nan"))
+
+    blank = saliency.Seen(np.zeros((4, 4), np.float32), Refused("Nothing speaks for it."), 0.0, 0.0)
+    monkeypatch.setattr(saliency, "sanity_check", checks)
+    *_, html = tab.sanity(view())
+    assert "there is nothing to compare" in html
+    assert "comes from what was learnt" not in html
+
+
 def test_the_sanity_check_ends_in_a_verdict(view):
     *_, html = tab.sanity(view())
     assert html.count("<figure") == 5
@@ -178,16 +206,22 @@ def test_the_sanity_check_ends_in_a_verdict(view):
     assert "With random weights" in html
 
 
-def test_the_course_figure_is_marked_untrained():
-    html = tab.course_figure()
+def test_the_course_figure_is_marked_untrained(cat):
+    html = tab.course_figure(cat)
     assert "<b>untrained</b>" in html
     assert all(layer in html for layer in tab.COURSE_LAYERS)
     assert html.count("<img") == 3
+    assert html != tab.course_figure(cat.rotate(90))
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", []), ("3", [3]), ("1, 4-6;9", [1, 4, 5, 6, 9]), ("6-4", [])])
 def test_channels_are_written_as_numbers_and_ranges(text, expected):
     assert tab.channel_numbers(text) == expected
+
+
+def test_more_channels_than_any_layer_has_are_refused_at_once():
+    with pytest.raises(Refused, match="at most 10000 channels"):
+        tab.channel_numbers("0-9999," * 100_000)
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1-2-3", "1.5", "9" * 40])
@@ -207,20 +241,35 @@ def test_files_hold_the_grid_and_the_raw_maps(cat):
     assert Path(npz).name == "sketch_net-features.3.relu.npz"
 
 
+BEGUN = {"layer": "features.0", "order": "index", "page": 1, "channel": 0, "class": "", "off": "", "with": tab.RANDOM}
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ({"network": NETWORK, "layer": LAYER, "order": "mean", "channel": "7"}, (NETWORK, LAYER, "mean", 7)),
-        ({"network": NETWORK, "layer": "nonsense", "order": "x", "channel": "-3"}, (NETWORK, "features.0", "index", 0)),
-        ({"network": "../../etc", "layer": LAYER, "channel": "9" * 30}, None),
-        ({}, None),
+        ({"layer": LAYER, "order": "mean", "channel": "7"}, {"layer": LAYER, "order": "mean", "channel": 7}),
+        (
+            {"page": "2", "class": "Bag", "depth": "3", "off": "1, 4-6", "with": "fashion_cnn"},
+            {"page": 2, "class": "Bag", "depth": 3, "off": "1, 4-6", "with": "fashion_cnn"},
+        ),
+        ({"layer": "nonsense", "order": "x", "channel": "-3"}, {}),
+        ({"page": "-1", "class": "Bagg", "depth": "9" * 30, "off": "all", "with": "no such network"}, {}),
+        ({"depth": "99999"}, {}),
     ],
 )
 def test_an_address_restores_what_it_names_rightly(query, expected):
+    found, missed = tab.asked_for({"network": NETWORK, **query})
+    deepest = len(tab.nodes(zoo.get(NETWORK)))
+    assert found == {"network": NETWORK, "depth": deepest} | BEGUN | expected
+    assert bool(missed) == (query.get("layer") == "nonsense")
+
+
+@pytest.mark.parametrize("query", [{}, {"network": "../../etc", "layer": LAYER, "channel": "9" * 30}])
+def test_an_address_without_a_network_opens_the_usual_one(query):
+    found, missed = tab.asked_for(query)
     default = tab.default_network()
-    *found, missed = tab.asked_for(query)
-    assert tuple(found) == (expected or (default, tab.first_layer(default), "index", 0))
-    assert bool(missed) == (query.get("network") == "../../etc" or query.get("layer") == "nonsense")
+    assert (found["network"], found["layer"], found["channel"]) == (default, tab.first_layer(default), 0)
+    assert bool(missed) == bool(query)
 
 
 # Networks
@@ -325,6 +374,8 @@ def test_saliency_answers_by_every_method(client, files, method):
         ("/feature_maps", (NETWORK, "nothing", "index", 1), "There is no layer 'nothing'"),
         ("/feature_maps", ("nothing", LAYER, "index", 1), "There is no network called 'nothing'"),
         ("/feature_maps", (NETWORK, LAYER, "index", 99), "there is no page 99"),
+        ("/feature_maps", (None, LAYER, "index", 1), "There is no network called ''"),
+        ("/feature_maps", (NETWORK, None, None, None), "There is no layer ''"),
         ("/saliency", (NETWORK, "Grad-CAM", "Bagg"), "sketch_net knows no class 'Bagg'; it knows Bag"),
     ],
 )
@@ -412,8 +463,9 @@ def test_a_channel_is_clicked_and_seen_large(page, address):
 def test_a_link_opens_the_view_again(page, new_page, address):
     from playwright.sync_api import expect
 
-    opened(page, address, f"&network={NETWORK}&layer={LAYER}&order=mean&channel=3")
+    opened(page, address, f"&network={NETWORK}&layer={LAYER}&order=mean&channel=3&class=Bag")
     expect(page.locator("#feature-maps-one figcaption").first).to_have_text("Channel 3", timeout=30_000)
+    expect(page.get_by_label("Class to explain")).to_have_value("Bag")
     page.locator("#feature-maps-grid button[data-channel='4']").click()
     expect(page.locator("#feature-maps-one figcaption").first).to_have_text("Channel 4", timeout=30_000)
     page.wait_for_url("**channel=4**")
@@ -422,6 +474,7 @@ def test_a_link_opens_the_view_again(page, new_page, address):
     expect(other.locator("#feature-maps-sentence")).to_contain_text(f"{LAYER} of {NETWORK}", timeout=60_000)
     expect(other.locator("#feature-maps-one figcaption").first).to_have_text("Channel 4", timeout=30_000)
     expect(other.get_by_label("Mean", exact=True)).to_be_checked()
+    expect(other.get_by_label("Class to explain")).to_have_value("Bag")
 
 
 def test_an_upload_of_eight_megapixels_is_made_smaller_before_it_travels(page, address, tmp_path):

@@ -73,7 +73,8 @@ def test_space_runs_a_supported_python():
 
 
 def test_models_at_the_top_are_those_of_the_hub():
-    assert set(FRONT["models"]) == {row.source.repo for row in WEIGHTS.values() if isinstance(row.source, HubFile)}
+    shipped = {row.source.repo for row in WEIGHTS.values() if isinstance(row.source, HubFile)}
+    assert set(FRONT["models"]) == shipped | {line.split()[0] for line in FRONT["preload_from_hub"]}
 
 
 def test_what_the_zoo_first_asks_the_hub_for_is_preloaded(monkeypatch):

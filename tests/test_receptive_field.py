@@ -473,6 +473,8 @@ def test_list_that_would_take_all_memory_is_refused():
         ('[{"op": "conv", "padding": 1.5}]', "padding must be"),
         ('[{"op": "conv", "kernel": true}]', "kernel must be"),
         ('[{"op": "max_pool", "ceil_mode": 2}]', "ceil_mode must be"),
+        ('[{"op": "conv", "channels": 10, "groups": 7}]', "10 channels cannot be shared among 7 groups"),
+        ('[{"op": "avg_pool", "dilation": [1, 2]}]', "An average pooling has no dilation"),
         ('[{"op": "adaptive_avg_pool", "output_size": 0}]', "output_size must be"),
         ('[{"op": "conv", "kernel": 99}]', "Layer 1 (conv)"),
         ('[{"op": "conv"}, {"op": "max_pool", "padding": 2}]', "Layer 2 (max_pool)"),

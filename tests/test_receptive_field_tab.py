@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -59,9 +59,12 @@ def test_axes_that_differ_are_both_shown():
     assert rows.iloc[0].tolist() == [1, "conv", "1×7", 1, "0×3", 1, "20×20", "1×7", 1, "0×-3"]
 
 
+def asks(name, size, layer, unit, weights="random", call=1):
+    return {"name": name, "size": size, "layer": layer, "call": call, "unit": unit, "weights": weights}
+
+
 def test_measured_field_lies_within_the_box():
-    asked = {"ask": {"layer": "features.4", "unit": [3, 3], "weights": "trained"}}
-    heat = receptive_field.measured("sketch_net", 28, asked)["heat"]
+    heat = receptive_field.measured(asks("sketch_net", 28, "features.4", [3, 3], "trained"))["heat"]
     found = receptive_field.traced("sketch_net", 28)
     assert 1 < heat["side"] <= found.layer("features.4").fields[0].size
     assert heat["source"].startswith("data:image/png;base64,")
@@ -78,38 +81,62 @@ def test_measured_field_lies_within_the_box():
         None,
         {},
         {"ask": {}},
-        {"ask": {"layer": "nowhere", "unit": [0, 0], "weights": "random"}},
-        {"ask": {"layer": "features.4", "unit": [0, 99], "weights": "random"}},
+        {"ask": asks("sketch_net", 28, "nowhere", [0, 0])},
+        {"ask": asks("sketch_net", 28, "features.4", [0, 99])},
+        {"ask": asks("sketch_net", 28, "features.4", [3, 3], call=2)},
+        {"ask": asks("sketch_net", 28, "features.4", [3, 3], call=None)},
+        {"ask": asks("no_net", 28, "features.4", [3, 3])},
+        {"ask": asks("sketch_net", None, "features.4", [3, 3])},
+        {"ask": asks("resnet18", 64, "layer1.0.add", [3, 3])},
         {"ask": {"layer": 5, "unit": "x"}},
     ],
 )
 def test_nonsense_is_not_measured(asked):
+    question = (asked or {}).get("ask")
     with pytest.raises(Refused) as refused:
-        receptive_field.measured("sketch_net", 28, asked)
-    assert receptive_field.measure("sketch_net", 28, asked) == {"unmeasured": str(refused.value)}
+        receptive_field.measured(question)
+    assert receptive_field.measure(asked) == {"unmeasured": str(refused.value), "of": question}
 
 
-def test_trained_networks_of_the_zoo_are_measured_on_a_copy(monkeypatch):
-    shared = networks.build("squeezenet1_1")
-    first = shared.get_submodule("features.0")
-    first.register_forward_hook(lambda *_: pytest.fail("was run with another visitor's hook"))
-    monkeypatch.setattr(receptive_field.cnn_core.zoo, "get", lambda name: SimpleNamespace(module=shared))
-    receptive_field.with_numbers.cache_clear()
-    asked = {"ask": {"layer": "features.3", "unit": [2, 2], "weights": "trained"}}
-    assert receptive_field.measured("squeezenet1_1", 64, asked)["heat"]["side"] > 1
-    receptive_field.with_numbers.cache_clear()
-    assert len(first._forward_hooks) == 1
+def test_each_run_of_a_layer_is_measured_by_itself():
+    found = receptive_field.traced("resnet18", 64)
+    runs = [layer for layer in found.layers if layer.name == "layer2.0.relu"]
+    network = receptive_field.with_numbers("resnet18", False)
+    sizes = []
+    for call, layer in enumerate(runs, 1):
+        top, left, bottom, right = found.box(layer, (4, 4))
+        strength = receptive_field.cnn_core.effective.measure(network, layer.name, (4, 4), 64, call=call).strength
+        assert strength[top:bottom, left:right].sum() == pytest.approx(1)
+        rows, _ = strength.nonzero()
+        sizes.append(int(rows.max() - rows.min()))
+    assert sizes == [runs[0].fields[0].size - 1, 63 - found.box(runs[1], (4, 4))[0]]
+    rows = receptive_field.view("resnet18", 64)["layers"]
+    assert [row["call"] for row in rows if row["layer"] == "layer2.0.relu"] == [1, 2]
+    assert [row["call"] for row in rows if row["layer"] == "layer2.0.add"] == [None]
+
+
+def test_many_measure_one_network_at_once():
+    network = receptive_field.with_numbers("sketch_net", True)
+    units = [(row, column) for row in range(4) for column in range(4)]
+
+    def strength(unit):
+        return receptive_field.cnn_core.effective.measure(network, "features.4", unit, 28).strength
+
+    alone = [strength(unit) for unit in units]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(alone, pool.map(strength, units), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-9)
+    assert not any(module._forward_hooks for module in network.modules())
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_what_takes_too_much_memory_is_not_measured(monkeypatch):
-    asked = {"ask": {"layer": "features.denseblock4", "unit": [1, 1], "weights": "random"}}
     monkeypatch.setattr(receptive_field, "with_numbers", lambda *_: pytest.fail("was built all the same"))
     with pytest.raises(Refused, match="choose a smaller input"):
-        receptive_field.measured("densenet121", 1024, asked)
-    asked = {"ask": {"layer": "features.28", "unit": [1, 1], "weights": "random"}}
+        receptive_field.measured(asks("densenet121", 1024, "features.denseblock4.denselayer16.conv2", [1, 1]))
     monkeypatch.undo()
     with pytest.raises(Refused, match="138 million parameters"):
-        receptive_field.measured("vgg16", 224, asked)
+        receptive_field.measured(asks("vgg16", 224, "features.28", [1, 1]))
 
 
 def test_formulas_have_what_a_layer_looks_at():
@@ -215,6 +242,9 @@ def test_address_restores_network_layer_and_unit(new_page, page, address):
     linked.goto(page.url)
     expect(linked.locator(".rf-network .sees")).to_contain_text("columns -9 to 105", timeout=60_000)
     expect(linked.get_by_label("Row of the unit")).to_have_value("5")
+    opened(page, address, "&network=alexnet&size=224&layer=features.3&unit=2.4")  # of the network that it opens with
+    expect(page.locator(".rf-network .column")).to_have_value("4", timeout=60_000)
+    expect(page.locator(".rf-network .which")).to_contain_text("features.3")
 
 
 def test_nonsense_in_the_address_does_no_harm(page, new_page, address):
@@ -236,6 +266,10 @@ def test_unknown_networks_are_refused_on_the_page(page, address):
     box.fill("resnet5000")
     box.press("Enter")
     expect(page.locator(".rf-network .note")).to_contain_text("There is no network called", timeout=60_000)
+    box.fill("alexnet")  # which is shown still
+    box.press("Enter")
+    expect(page.locator(".rf-network .note")).to_be_empty(timeout=60_000)
+    expect(page.locator(".rf-network.stale")).to_have_count(0)
 
 
 def test_measured_field_is_laid_over_the_picture(page, address):
@@ -247,6 +281,17 @@ def test_measured_field_is_laid_over_the_picture(page, address):
     page.get_by_role("button", name="Measure the unit's gradient").click()
     expect(page.locator(".rf-network .measured")).to_contain_text("of the gradient lies on", timeout=60_000)
     expect(page.locator(".rf-network .over image")).to_have_count(1)
+    page.get_by_role("button", name="Measure the unit's gradient").click()
+    page.get_by_label("Row of the unit").fill("1")  # before the answer comes: it is of another unit then
+    expect(page.locator(".rf-network .over image")).to_have_count(0)
+    page.evaluate("""() => {
+        window.drawn = 0;
+        const count = () => (window.drawn += document.querySelectorAll('.rf-network .over image').length);
+        new MutationObserver(count).observe(document.querySelector('.rf-network .over'), { childList: true });
+    }""")
+    page.get_by_role("button", name="Measure the unit's gradient").click()
+    expect(page.locator(".rf-network .over image")).to_have_count(1, timeout=60_000)
+    assert page.evaluate("window.drawn") == 1
 
 
 STACKS = [

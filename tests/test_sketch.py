@@ -13,9 +13,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from cnn_core import weights
 from cnn_core.data import FASHION_CLASSES
 from cnn_core.errors import Refused
-from demos import sketch
+from cnn_core.weights import FOLDER
+from demos import _parts, sketch
 
 SHOES = ("Sneaker", "Sandal", "Ankle boot")
 
@@ -123,17 +125,19 @@ def test_every_layer_is_listed_with_its_sums(title):
 
 
 def test_scores_on_the_page_are_the_measured_ones():
-    measured = json.loads((sketch.WEIGHTS / "fashion_cnn" / "scores.json").read_text())
+    measured = json.loads((FOLDER / "fashion_cnn" / "scores.json").read_text())
     assert f"{measured['accuracy']:.1%}" in sketch.summary()
     assert f"{min(measured['class_accuracy']):.1%}" in sketch.per_class()
     assert set(sketch.curves()["network"]) == {"FashionDNN", "FashionCNN"}
 
 
 def test_missing_scores_are_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(sketch, "WEIGHTS", tmp_path)
-    with pytest.raises(Refused, match="not on this machine"):
+    monkeypatch.setattr(_parts, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    with pytest.raises(Refused, match=r"weights/\w+/scores.json: the file is not there"):
         sketch.summary()
     assert sketch.curves().empty
+    assert "Bag" in sketch.verdict({"Bag": 0.9, "Coat": 0.1}, familiar=0.3)  # an answer all the same
 
 
 def test_samples_are_twenty_pictures_with_labels(tiny_data):

@@ -64,6 +64,22 @@ def test_going_on_repeats_the_evaluated_steps_first(tmp_path, monkeypatch):
     assert again == [step for step in first if step.accuracy is not None]
 
 
+def test_a_finished_training_is_not_left_in_training_mode(tmp_path):
+    network, checkpoint = RECIPE.build(), tmp_path / "net.pt"
+    for _ in range(2):  # the second finds it finished
+        for _ in training.fit(network.train(), RECIPE, patterns(), patterns(20, 1), 3, checkpoint):
+            pass
+        assert not network.training
+
+
+@pytest.mark.parametrize(("changes", "seed"), [({}, 4), ({"epochs": 5}, 3), ({"learning_rate": 1e-3}, 3)])
+def test_a_training_goes_on_with_the_options_that_it_began_with(tmp_path, changes, seed):
+    checkpoint = tmp_path / "net.pt"
+    list(training.fit(RECIPE.build(), RECIPE, patterns(), patterns(20, 1), 3, checkpoint))
+    with pytest.raises(Refused, match="other options"):
+        list(training.fit(RECIPE.build(), replace(RECIPE, **changes), patterns(), patterns(20, 1), seed, checkpoint))
+
+
 def test_averaging_ends_with_the_moving_average_of_the_weights(tmp_path):
     recipe, checkpoint = replace(RECIPE, averaging=0.75), tmp_path / "net.pt"
     torch.manual_seed(3)
