@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import islice, repeat
 
 import torch
@@ -57,14 +58,13 @@ class Answer:
         return CAT_DOG_CLASSES[self.dog >= 0.5]
 
 
-@cache
 def trust(name: str) -> tuple[float, float]:
     """What a shipped network's logits are divided by, and the certainty from which it is sure; see `evaluation`."""
-    try:
-        measured = json.loads(weights.beside(name, "scores.json").read_text())["calibration"]
-    except weights.WeightsUnavailable:
-        return 1.0, 0.9  # weights without what was measured of them: taken at their word
-    return measured["temperature"], measured["sure_above"]
+    with suppress(weights.WeightsUnavailable):
+        if name in weights.WEIGHTS:
+            measured = json.loads(weights.beside(name, "scores.json").read_text())["calibration"]
+            return measured["temperature"], measured["sure_above"]
+    return 1.0, 0.9  # weights without what was measured of them: taken at their word
 
 
 def network_for(name: str) -> zoo.Network:

@@ -79,8 +79,8 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
         elif not unpacked and download:
             _keep(lambda whole: FashionMNIST(whole, download=True))
         pictures = FashionMNIST(home, train=train)
-    except PermissionError as error:
-        raise DataUnavailable("Fashion-MNIST cannot be unpacked: {folder} must be writable.", folder=CACHE) from error
+    except DataUnavailable:
+        raise
     except (RuntimeError, OSError) as error:
         raise DataUnavailable(
             "Fashion-MNIST is not on this machine: name its folder in CONVLENS_DATA, "
@@ -92,8 +92,12 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
 def _keep(unpack: Callable[[str], object]) -> None:
     """Put what is unpacked into a folder of its own where later calls find it, whole: another may be reading."""
     raw = CACHE / "FashionMNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=CACHE) as whole:
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory(dir=CACHE)
+    except OSError as error:
+        raise DataUnavailable("Fashion-MNIST cannot be unpacked: {folder} must be writable.", folder=CACHE) from error
+    with folder as whole:
         unpack(whole)
         for file in Path(whole).rglob("*-ubyte"):
             file.replace(raw / file.name)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -78,13 +79,16 @@ def fit(features: Tensor, labels: Tensor, held_out: Tensor) -> Familiarity:
     return replace(found, limit=found.distance(held_out).quantile(KEPT).item())
 
 
-@cache
 def of(name: str) -> Familiarity | None:
-    """What a shipped network finds familiar, if that was learnt."""
-    try:
-        tensors = load_file(weights.beside(name, FAMILIARITY))
-    except weights.WeightsUnavailable:
-        return None
+    """What a shipped network finds familiar, if that was learnt and can be had."""
+    with suppress(weights.WeightsUnavailable):
+        return _of(name) if name in weights.WEIGHTS else None
+    return None
+
+
+@cache
+def _of(name: str) -> Familiarity:
+    tensors = load_file(weights.beside(name, FAMILIARITY))
     return Familiarity(tensors["means"], tensors["precision"], tensors["limit"].item())
 
 

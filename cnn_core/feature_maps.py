@@ -262,8 +262,11 @@ def reached(network: nn.Module, images: Tensor, name: str, call: int | None = No
     Raises:
         Refused: as there, or the module does not run so often.
     """
-    found = map_node(network, tuple(images.shape[1:]), name)
-    awaited = call or found.calls
+    shape = tuple(images.shape[1:])
+    listening = private(network)
+    # What stands behind the layer need not take images of this size, unless its runs have to be counted first.
+    known = call and name in dict(listening.named_modules())
+    wanted = awaited = call if known else map_node(network, shape, name).calls
     caught: list[Tensor] = []
 
     def stop(_: nn.Module, __: Any, output: Tensor) -> None:
@@ -273,13 +276,14 @@ def reached(network: nn.Module, images: Tensor, name: str, call: int | None = No
             caught.append(output)
             raise _Reached
 
-    listening = private(network)
     listening.get_submodule(name).register_forward_hook(stop)
     with suppress(_Reached):
         forward(listening, images)
     if not caught:
-        raise Refused("{layer} runs {calls} times, not {call}.", layer=name, calls=found.calls, call=call)
-    return found.channels_first(caught[0])
+        raise Refused("{layer} runs {calls} times, not {call}.", layer=name, calls=wanted - awaited, call=wanted)
+    if not isinstance(caught[0], Tensor) or caught[0].dim() != 4:
+        raise Refused("{layer} gives no map.", layer=name)
+    return caught[0].movedim(-1, 1) if _channels_last(caught[0], shape) else caught[0]
 
 
 @torch.inference_mode()

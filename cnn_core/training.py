@@ -213,7 +213,7 @@ def fit(
     asked = [seed, len(pictures), recipe.epochs, recipe.batch_size, recipe.learning_rate]
     if checkpoint and checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
-        if saved["asked"] != asked:
+        if saved.get("asked") != asked:
             raise Refused("{file} is of a training with other options: repeat them, or delete it.", file=checkpoint)
         network.load_state_dict(saved["network"])
         averaged.load_state_dict(saved["averaged"])

@@ -1078,7 +1078,7 @@ def build() -> None:
     viewed = [network, layer, order, page, channel, target, off, other]
     gr.on([part.change for part in viewed], None, viewed, js=VIEWED, **quiet)
     depth.input(None, depth, js=AT_DEPTH, **quiet)
-    network.input(None, js=AT_ITS_END, **quiet)
+    gr.on([network.input, every.input], None, js=AT_ITS_END, **quiet)
     network.change(links, network, elsewhere, **quiet)
     gr.on([order.input, page.input], shown(look), looking, displays, trigger_mode="always_last", **quiet)
     gr.on(

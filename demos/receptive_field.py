@@ -430,7 +430,7 @@ def measured(question: Any) -> dict[str, Any]:
     try:
         name, side = cnn_core.networks.resolve(str(question["name"])), whole(question["size"])
         layer, place = str(question["layer"]), tuple(int(each) for each in question["unit"])
-        call, trained = int(question["call"]), question["weights"] == "trained"
+        call, trained = int(question["call"] or 0), question["weights"] == "trained"
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("Choose a layer and a unit first.") from error
     found = traced(name, side)

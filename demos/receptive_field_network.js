@@ -278,6 +278,10 @@ for (const name of ['row', 'column']) field(name).addEventListener('input', () =
   link();
 });
 field('layer').addEventListener('change', () => { mine = true; pick(net.layers[Number(field('layer').value)]); });
+for (const weights of root.querySelectorAll('[name=weights]')) weights.addEventListener('change', () => {
+  place(...unit); // what was measured is no longer asked for
+  overlay();
+});
 field('all-layers').addEventListener('change', table);
 field('picture').addEventListener('change', async () => {
   const [file] = field('picture').files;

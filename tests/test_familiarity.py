@@ -1,6 +1,7 @@
 """What is unlike the training pictures is said to be, and the rest is left as it was."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,14 +36,15 @@ def test_learns_the_classes_and_keeps_nineteen_of_twenty():
 
 def test_is_written_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    familiarity.of.cache_clear()
+    assert familiarity.of("timm/resnet18.tv_in1k") is None
+    row = replace(weights.WEIGHTS["cat_dog"], source=weights.Shipped("tiny/model.safetensors"))
+    monkeypatch.setitem(weights.WEIGHTS, "tiny", row)
     assert familiarity.of("tiny") is None
-    familiarity.of.cache_clear()
     learnt = Familiarity(torch.rand(2, 3), torch.rand(3, 3), 7.5)
     (tmp_path / "tiny").mkdir()
     learnt.save(tmp_path / "tiny" / familiarity.FAMILIARITY)
     again = familiarity.of("tiny")
-    familiarity.of.cache_clear()
+    familiarity._of.cache_clear()
     assert again is not None
     assert torch.equal(again.means, learnt.means)
     assert torch.equal(again.precision, learnt.precision)

@@ -290,7 +290,8 @@ def test_measured_field_is_laid_over_the_picture(page, address):
         new MutationObserver(count).observe(document.querySelector('.rf-network .over'), { childList: true });
     }""")
     page.get_by_role("button", name="Measure the unit's gradient").click()
-    expect(page.locator(".rf-network .over image")).to_have_count(1, timeout=60_000)
+    found = receptive_field.measured(asks("sketch_net", 28, "features.4", [1, 3], "trained"))["heat"]
+    expect(page.locator(".rf-network .over image")).to_have_attribute("href", found["source"], timeout=60_000)
     assert page.evaluate("window.drawn") == 1
 
 

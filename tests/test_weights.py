@@ -615,17 +615,25 @@ def test_published_weights_can_be_read_back(hub, shipped, monkeypatch, capsys):
     hub.token = "hf_secret"
     (shipped / "README.md").write_text("All weights")
     (shipped / "tiny/README.md").write_text("A card")
+    (shipped / "tiny/scores.json").write_text('{"accuracy": 0.5}')
     (shipped / "notes").mkdir()
     (shipped / "notes/private.txt").write_text("not of a row")
     for _ in range(2):  # the second time the repository is there already
         assert weights.main(["publish", "me/new", "--private"]) == 0
         assert capsys.readouterr().out.strip() == f"{hub.url}/me/new"
-    assert set(hub.files("me/new")) == {".gitattributes", "README.md", "tiny/README.md", "tiny/model.safetensors"}
+    kept = {"tiny/README.md", "tiny/model.safetensors", "tiny/scores.json"}
+    assert set(hub.files("me/new")) == {".gitattributes", "README.md", *kept}
     assert hub.files("me/new")["tiny/README.md"].read_text() == "A card"
     assert hub.private == {"me/new"}
     monkeypatch.setenv("CONVLENS_WEIGHTS_REPO", "me/new")
     assert holds(weights.load("tiny"), state_of(tiny(), seed=1))
     assert hub.count("GET", "me/new/resolve/main/tiny/model.safetensors") == 1
+    assert weights.beside("tiny", "scores.json") == shipped / "tiny/scores.json"
+    (shipped / "tiny/scores.json").unlink()  # a Space that carries code only
+    assert json.loads(weights.beside("tiny", "scores.json").read_text()) == {"accuracy": 0.5}
+    monkeypatch.delenv("CONVLENS_WEIGHTS_REPO")
+    with pytest.raises(WeightsUnavailable, match="the file is not there"):
+        weights.beside("tiny", "scores.json")
 
 
 @uploads
