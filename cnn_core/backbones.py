@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from cnn_core import weights
+from cnn_core import weights, zoo
 from cnn_core.errors import Refused, Words
 from cnn_core.preprocessing import Photograph
 from cnn_core.weights import HubFile, WeightsUnavailable
@@ -77,7 +78,10 @@ def _timm(architecture: str, **arguments: Any) -> nn.Module:
     """A network of timm's, which pools by itself."""
     import timm
 
-    return timm.create_model(architecture.removeprefix("timm/"), pretrained=False, num_classes=0, **arguments)
+    name, settings = architecture.removeprefix("timm/"), zoo.believed(arguments)
+    if not timm.is_model(name) or not zoo.sensible(settings):  # other names open files
+        raise ValueError(f"{name} with {settings}")
+    return timm.create_model(name, pretrained=False, num_classes=0, **settings)
 
 
 LIBRARIES: dict[str, Callable[..., nn.Module]] = {"convlens": _shipped, "torchvision": _torchvision, "timm": _timm}
@@ -96,7 +100,8 @@ def build(layout: dict[str, Any]) -> nn.Module:
     try:
         make, arguments = LIBRARIES[layout["library"]], layout.get("arguments", {})
         with torch.device("meta"):  # shapes without numbers
-            count = sum(parameter.numel() for parameter in make(layout["architecture"], **arguments).parameters())
+            shapes = make(layout["architecture"], **arguments)
+        count = sum(each.numel() for each in chain(shapes.parameters(), shapes.buffers()))
         if count <= MOST_PARAMETERS:
             return make(layout["architecture"], **arguments).eval()
     except Exception as error:  # a library asked for what it does not have can raise almost anything

@@ -74,7 +74,8 @@ def network_for(name: str) -> zoo.Network:
         Refused: there is none of that name, its weights are out of reach, or it knows neither cats nor dogs.
     """
     network = zoo.get(name)
-    if not network.trained or len(network.classes) not in (2, 1000):
+    ours = tuple(each.lower() for each in network.classes) == CAT_DOG_CLASSES
+    if not network.trained or not (ours or len(network.classes) == 1000):
         raise Refused("{name} does not know cats and dogs: choose another network.", name=name)
     return network
 
@@ -126,11 +127,18 @@ def answers(name: str, pictures: Iterable[Image.Image], batch_size: int = 16) ->
         yield from interpret(name, scores)
 
 
-def looked(name: str, picture: Image.Image) -> tuple[Image.Image, saliency.Seen]:
-    """The picture as the network sees it, and where it looked for its answer (Grad-CAM on its last maps)."""
+def looked(name: str, picture: Image.Image, answer: Answer) -> tuple[Image.Image, saliency.Seen]:
+    """The picture as the network sees it, and where it looked for its answer (Grad-CAM on its last maps).
+
+    Of ImageNet's classes, the likeliest of the animal that was answered is looked for.
+    """
     network = network_for(name)
     layer = feature_maps.deepest(network.module, network.shape).name
     images = network.preprocess(picture)
     with torch.inference_mode():
-        target = int(feature_maps.logits(network.module, images).argmax())
+        scores = feature_maps.logits(network.module, images)[0]
+    kinds = (slice(0, 1), slice(1, 2)) if len(scores) == 2 else (CATS, DOGS)
+    likely = torch.full_like(scores, -torch.inf)
+    likely[kinds[answer.dog >= 0.5]] = 0
+    target = int((scores + likely).argmax())
     return network.preprocess.seen(picture), saliency.by_gradients(network.module, images, layer, target)

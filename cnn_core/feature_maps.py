@@ -265,8 +265,8 @@ def reached(network: nn.Module, images: Tensor, name: str, call: int | None = No
     shape = tuple(images.shape[1:])
     listening = private(network)
     # What stands behind the layer need not take images of this size, unless its runs have to be counted first.
-    known = call and name in dict(listening.named_modules())
-    wanted = awaited = call if known else map_node(network, shape, name).calls
+    known = name in dict(listening.named_modules())
+    wanted = awaited = call if call and known else map_node(network, shape, name).calls
     caught: list[Tensor] = []
 
     def stop(_: nn.Module, __: Any, output: Tensor) -> None:

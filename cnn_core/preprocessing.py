@@ -22,6 +22,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of
 class Photograph:
     """A photograph to an RGB square, normalised channel by channel.
 
+    What is shown is the picture before that. The course undoes it by `mean + std` where `x * std + mean` was meant.
+
     Attributes:
         side: S in px.
         crop: share of the shorter side that a centred square keeps; `None` squeezes the whole picture into the square.

@@ -796,6 +796,10 @@ def load(path: Path | str) -> tuple[Classifier, dict[str, Any]]:
             _check_shapes(shapes, backbone, classes)
             classifier = Classifier(backbone, len(classes))
             classifier.load_state_dict({key: file.get_tensor(key) for key in shapes})
+        if not len(backbone.mean) == len(backbone.std) == 3 or not all(backbone.std):
+            raise ValueError(f"{backbone.mean}, {backbone.std}")
+        with torch.inference_mode():
+            classifier.eval()(torch.zeros(1, 3, backbone.side, backbone.side))  # what it says of itself may not fit
     except Refused:
         raise
     except Exception as error:  # a stranger's file can make its readers raise almost anything

@@ -523,19 +523,28 @@ def _class_names(count: int) -> tuple[str, ...]:
     return imagenet_classes() if count == 1000 else tuple(f"class {number}" for number in range(count))
 
 
-def _architecture(name: str, repo: str, config: Mapping[str, Any]) -> nn.Module:
-    """The network that a repository's config.json names; what else it may ask for is not believed."""
-    import timm
-
-    architecture, given = str(config.get("architecture", "")), _part(config, "model_args")
-    settings: dict[str, Any] = {
+def believed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for timm that a stranger's file asks for, without those that open files or are no plain values."""
+    return {
         key: value
         for key, value in given.items()
         if not key.startswith(UNWANTED) and isinstance(value, str | int | float | bool)
     }
+
+
+def sensible(settings: Mapping[str, Any]) -> bool:
+    """Whether no number among them is so large that even building the network would be too much."""
+    return not any(isinstance(value, int | float) and abs(value) > MOST_SETTING for value in settings.values())
+
+
+def _architecture(name: str, repo: str, config: Mapping[str, Any]) -> nn.Module:
+    """The network that a repository's config.json names; what else it may ask for is not believed."""
+    import timm
+
+    architecture, settings = str(config.get("architecture", "")), believed(_part(config, "model_args"))
     known = timm.is_model(architecture) if "pretrained_cfg" in config else architecture in _torchvision_networks()
     reason = Words("its config.json names no network that torchvision or timm knows")
-    if any(isinstance(value, int) and abs(value) > MOST_SETTING for value in settings.values()):
+    if not sensible(settings):
         known, reason = False, Words("its config.json asks for a network of unreasonable size")
     try:
         if known and "pretrained_cfg" in config:

@@ -175,9 +175,9 @@ def train(pictures: Groups, backbone: str, strategy: str, epochs: int, rate: flo
         Refused: the pictures make no classifier, the backbone cannot be had, or the loss was no number from the start.
     """
     transfer = cnn_core.transfer
-    plan = transfer.Plan(strategy, int(epochs), float(rate), bool(augment))
+    plan = transfer.Plan(strategy, int(epochs or 0), float(rate or 0), bool(augment))
     yield bar(0) + t("Loading the backbone …"), *curves([]), None
-    found = cnn_core.backbones.load(backbone)
+    found = cnn_core.backbones.load(backbone or "")
     read = transfer.collect(pictures, found.side)
     collection = yield from spoken(read, lambda share: (bar(share) + t("Reading the pictures …"), *curves([]), None))
     history: list[Epoch] = []
@@ -352,7 +352,7 @@ def run_api(
 def collected(pictures: Groups, backbone: str) -> Generator[tuple[str, None], None, Any]:
     """How far the reading is; returns the backbone, and the pictures in its size."""
     yield bar(0) + t("Loading the backbone …"), None
-    found = cnn_core.backbones.load(backbone)
+    found = cnn_core.backbones.load(backbone or "")
     read = cnn_core.transfer.collect(pictures, found.side)
     collection = yield from spoken(read, lambda share: (bar(share) + t("Reading the pictures …"), None))
     return found, collection
@@ -420,7 +420,7 @@ def race(
     rows: list[list[str]] = []
     heads = [t("Strategy"), t("Validation accuracy"), t("Numbers trained"), t("Of all"), t("Time (s)")]
     for number, (strategy, name) in enumerate(STRATEGIES.items()):
-        plan = transfer.Plan(strategy, int(epochs), float(rate), bool(augment))
+        plan = transfer.Plan(strategy, int(epochs or 0), float(rate or 0), bool(augment))
 
         def say(step: Step, strategy: str = strategy, name: str = name, number: int = number) -> tuple[str, Any]:
             if step.measured:
@@ -689,7 +689,7 @@ def build(tab: gr.Tab | None = None) -> None:
         tab: the one it is in, whose selection shows the worked example; without, the page's load does.
     """
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    own = gr.State(time_to_live=3600)  # s; a `Session` of this visitor's
+    own = gr.State()  # a `Session` of this visitor's
     gr.Markdown(
         t(
             "Give each class a name and a few pictures, or a zip with a folder a class. A network that has learnt "

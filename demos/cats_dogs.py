@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-import tempfile
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -21,6 +21,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pandas as pd
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 
 import cnn_core
@@ -151,7 +153,7 @@ def run(image: Image.Image, model: str = DEFAULT) -> tuple[dict[str, float], str
         raise Refused("Choose a picture first: upload one, paste one, or take an example.")
     name = model or DEFAULT
     (answer,) = cnn_core.cats_dogs.answers(name, [image])
-    seen, where = cnn_core.cats_dogs.looked(name, image)
+    seen, where = cnn_core.cats_dogs.looked(name, image, answer)
     over = cnn_core.overlay.over(seen, where.map, 0, 1, side=320)
     return answer.probabilities, verdict(answer), over.resize(proportions(image), Image.Resampling.BICUBIC)
 
@@ -211,7 +213,12 @@ def classify(files: list[str] | None, model: str) -> Iterator[tuple[int, int, li
     cnn_core.cats_dogs.network_for(name)
     pictures = cnn_core.archives.Pictures(files)
     shrink = cnn_core.images.shrink
-    small = ((each.name, label_of(each.label), shrink(each.image, LONGEST)) for each in pictures)
+    named = cnn_core.archives.label
+    # A folder that names neither, such as "train", leaves it to the file's own name.
+    small = (
+        (each.name, label_of(each.label) or label_of(named(each.name, False)), shrink(each.image, LONGEST))
+        for each in pictures
+    )
     mine, theirs = tee(small)  # in step but for the one batch that the network has
     rows: list[dict[str, Any]] = []
     said = cnn_core.cats_dogs.answers(name, (image for _, _, image in theirs))
@@ -227,7 +234,7 @@ def classify(files: list[str] | None, model: str) -> Iterator[tuple[int, int, li
 
 def number_of(name: str, otherwise: int) -> int:
     """The id of a picture: the number in its name, as Kaggle's "12.jpg" or "cat.12.jpg", else its place."""
-    digits = "".join(character if character.isdigit() else " " for character in Path(name).stem).split()
+    digits = re.findall(r"[0-9]{1,18}", Path(name).stem)
     return int(digits[-1]) if digits else otherwise
 
 
@@ -241,10 +248,9 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def as_file(rows: list[dict[str, Any]]) -> str:
-    """The path of `as_table` as a CSV."""
-    path = Path(tempfile.mkdtemp(prefix="convlens-"), "cats_dogs.csv")
-    as_table(rows).to_csv(path, index=False, quoting=csv.QUOTE_MINIMAL)
-    return str(path)
+    """The path of `as_table` as a CSV, which Gradio deletes in time."""
+    content = as_table(rows).to_csv(index=False, quoting=csv.QUOTE_MINIMAL)
+    return save_bytes_to_cache(content.encode(), "cats_dogs.csv", get_upload_folder())
 
 
 def run_batch(files: list[str], model: str = DEFAULT) -> tuple[pd.DataFrame, str]:

@@ -165,6 +165,51 @@ def test_many_pictures_keep_their_labels_and_those_left_out_are_named(redness, t
     assert "notes.png" in left_out[0]
 
 
+def test_a_name_tells_the_label_where_its_folder_does_not(redness, tmp_path):
+    path = tmp_path / "pictures.zip"
+    plain(0).save(tmp_path / "one.png")
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in ("train/cat.1.png", "validation/dog.2.png", "Dog/cat.3.png", "train/x.png"):
+            packed.write(tmp_path / "one.png", name)
+    *_, (_, _, rows, _) = cats_dogs.classify([str(path)], redness)
+    assert [row["label"] for row in rows] == ["cat", "dog", "dog", None]
+
+
+def test_odd_digits_in_names_are_no_harm(redness):
+    assert cats_dogs.number_of("room_12m².jpg", 1) == 12
+    assert cats_dogs.number_of("³.jpg", 7) == 7
+    assert cats_dogs.number_of("1" * 5000 + ".jpg", 1) > 0
+
+
+def test_two_other_classes_are_not_taken_for_cats_and_dogs(monkeypatch):
+    network = zoo.Network("hotdogs", Redness().eval(), Photograph(8), ("hotdog", "not hotdog"), True)
+    monkeypatch.setattr(core.zoo, "get", lambda name: network)
+    with pytest.raises(Refused, match="does not know cats and dogs"):
+        core.network_for("hotdogs")
+
+
+def test_it_shows_where_it_looked_for_the_animal_that_it_answered(monkeypatch):
+    class Sofa(nn.Module):
+        """ImageNet's classes: most of all a sofa, then a tabby cat, then a Chihuahua; each unit a place."""
+
+        def __init__(self):
+            super().__init__()
+            self.features = nn.Conv2d(3, 1000, 1)
+            with torch.no_grad():
+                self.features.bias[[831, 281, 151]] = torch.tensor([30.0, 20.0, 10.0])
+
+        def forward(self, images):
+            return self.features(images).mean((2, 3))
+
+    network = zoo.Network("sofa", Sofa().eval(), Photograph(8), zoo.imagenet_classes(), True)
+    monkeypatch.setattr(core.zoo, "get", lambda name: network)
+    explained = []
+    monkeypatch.setattr(core.saliency, "by_gradients", lambda *arguments: explained.append(arguments[-1]))
+    for dog in (0.1, 0.9):
+        core.looked("sofa", plain(100), core.Answer(dog, True))
+    assert explained == [281, 151]
+
+
 def test_a_thousand_pictures_come_in_steps(redness, tmp_path):
     path = labelled(tmp_path, [("Cat", 0)] * 1000)
     steps = [done for done, *_ in cats_dogs.classify([path], redness)]

@@ -344,6 +344,7 @@ def spoilt(model, **changes):
         about = json.loads(file.metadata()["card"])
     state = load_file(model)
     about |= changes.get("card", {})
+    about["backbone"] |= changes.get("backbone", {})
     state |= changes.get("state", {})
     for key in changes.get("without", ()):
         del state[key]
@@ -361,6 +362,9 @@ def spoilt(model, **changes):
         ({"without": ["backbone.conv1.weight"]}, "conv1.weight is missing"),
         ({"state": {"head.bias": torch.tensor([0, float("nan"), 0])}}, "no numbers"),
         ({"card": {"backbone": {}}}, "no classifier from here"),
+        ({"backbone": {"mean": [0.5, 0.5]}}, "no classifier from here"),
+        ({"backbone": {"std": [0.5, 0, 0.5]}}, "no classifier from here"),
+        ({"backbone": {"features": 7}, "state": {"head.weight": torch.zeros(3, 7)}}, "no classifier from here"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(trained, tmp_path, changes, sentence):
@@ -405,6 +409,18 @@ def test_a_network_that_is_too_large_is_refused_before_it_is_built():
         backbones.build({"library": "timm", "architecture": "resnet18", "arguments": {"no_such": 1}})
     with pytest.raises(Refused, match="no network like that"):
         backbones.build({"library": "os", "architecture": "system"})
+    for settings in ({"stem_width": 10**9}, {"drop_rate": 1e9}):
+        with pytest.raises(Refused, match="no network like that"):
+            backbones.build({"library": "timm", "architecture": "resnet18", "arguments": settings})
+    for name in ("hf-hub:me/own", "local-dir:/etc"):
+        with pytest.raises(Refused, match="no network like that"):
+            backbones.build({"library": "timm", "architecture": name})
+
+
+def test_settings_that_open_files_or_are_no_plain_values_are_left_out():
+    settings = {"checkpoint_path": "/etc/passwd", "layers": [3_000_000, 1, 1, 1]}
+    network = backbones.build({"library": "timm", "architecture": "resnet18", "arguments": settings})
+    assert sum(parameter.numel() for parameter in network.parameters()) == 11_176_512
 
 
 HUB_PROGRAM = """
