@@ -79,8 +79,6 @@ def fashion_mnist(train: bool, root: Path | None = None, download: bool = False)
         elif not unpacked and download:
             _keep(lambda whole: FashionMNIST(whole, download=True))
         pictures = FashionMNIST(home, train=train)
-    except DataUnavailable:
-        raise
     except (RuntimeError, OSError) as error:
         raise DataUnavailable(
             "Fashion-MNIST is not on this machine: name its folder in CONVLENS_DATA, "
