@@ -6,12 +6,16 @@ What takes seconds to import, PyTorch above all, is imported in the background o
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
 import threading
 from pathlib import Path
 from typing import Any
+
+# What these imports make stays for good: looking through it for rubbish again and again is a fifth of their time.
+gc.disable()
 
 import gradio as gr
 from gradio import themes
@@ -22,6 +26,9 @@ from cnn_core.errors import Refused
 from demos import Demo, _about, _visit, cats_dogs, feature_maps, model_zoo, receptive_field, sketch
 from demos._parts import Blocks, Speaking
 from demos._text import CATALOGUES, ENGLISH, speaking, t
+
+gc.freeze()
+gc.enable()
 
 TABS: tuple[Demo, ...] = (sketch, cats_dogs, feature_maps, model_zoo, receptive_field)  # in teaching order
 

@@ -7,7 +7,7 @@ import inspect
 import re
 from asyncio import wait_for
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from hashlib import sha256
 from html import escape
 from io import BytesIO
@@ -186,6 +186,11 @@ class Blocks(gr.Blocks):
     def queue(self, *args: Any, **settings: Any) -> gr.Blocks:
         """Two requests at a time and 32 waiting, unless told otherwise; set here, the server is built once less."""
         return super().queue(*args, **({"default_concurrency_limit": 2, "max_size": 32} | settings))
+
+    def __exit__(self, *error: Any) -> None:
+        """Build the page; what it is made of, which Gradio asks for four times until it is served, stays as it is."""
+        self.default_config.get_config = cache(self.default_config.get_config)
+        super().__exit__(*error)
 
     def get_config_file(self) -> BlocksConfigDict:
         """What a page is made of, without each component's schema where no endpoint takes or gives it.
