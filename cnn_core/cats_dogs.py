@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, repeat
+from typing import Any
 
 import torch
 from PIL import Image
@@ -58,13 +59,18 @@ class Answer:
         return CAT_DOG_CLASSES[self.dog >= 0.5]
 
 
-def trust(name: str) -> tuple[float, float]:
-    """What a shipped network's logits are divided by, and the certainty from which it is sure; see `evaluation`."""
+def _measured(name: str) -> dict[str, Any]:
+    """What `evaluation.measure_photographs` found of a shipped network; nothing of others, or if it cannot be had."""
     with suppress(weights.WeightsUnavailable):
         if name in weights.WEIGHTS:
-            measured = json.loads(weights.beside(name, "scores.json").read_text())["calibration"]
-            return measured["temperature"], measured["sure_above"]
-    return 1.0, 0.9  # weights without what was measured of them: taken at their word
+            return json.loads(weights.beside(name, "scores.json").read_text())
+    return {}
+
+
+def trust(name: str) -> tuple[float, float]:
+    """What a shipped network's logits are divided by, and the certainty from which it is sure; see `evaluation`."""
+    measured = _measured(name).get("calibration", {})  # weights without are taken at their word
+    return measured.get("temperature", 1.0), measured.get("sure_above", 0.9)
 
 
 def network_for(name: str) -> zoo.Network:
@@ -116,14 +122,16 @@ def answers(name: str, pictures: Iterable[Image.Image], batch_size: int = 16) ->
         Refused: as `network_for`.
     """
     network, pictures = network_for(name), iter(pictures)
+    side = network.preprocess.side
+    preprocess = replace(network.preprocess, side=_measured(name).get("side", side))  # asked as it was measured
     ask = partial(feature_maps.logits, network.module)
-    while batch := [network.preprocess(picture) for picture in islice(pictures, batch_size)]:
+    while batch := [preprocess(picture) for picture in islice(pictures, batch_size)]:
         if learnt := familiarity.of(name):
-            features, scores = familiarity.both_ways(network.module, torch.cat(batch))
+            features, scores = familiarity.over_views(network.module, torch.cat(batch), side)
             yield from interpret(name, scores, learnt.knows(features).tolist())
             continue
         with torch.inference_mode():
-            scores = evaluation.both_ways(ask, torch.cat(batch))
+            scores = evaluation.over_views(ask, torch.cat(batch), side)
         yield from interpret(name, scores)
 
 

@@ -36,24 +36,38 @@ def as_images(pictures: Tensor) -> Tensor:
     return (pictures[:, None] if pictures.ndim == 3 else pictures).float() / 255
 
 
-def both_ways(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Mean logits (N, K) of images (N, C, H, W) and their mirror images: a cat that looks the other way is a cat."""
-    return (network(images) + network(images.flip(-1))) / 2
+def views(images: Tensor, side: int) -> list[Tensor]:
+    """What a network is shown of images: them, their mirror images and, of larger ones, their four corners.
+
+    Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+    Differs from the paper: the whole image instead of its centre, and corners that are not mirrored.
+
+    Args:
+        images: (N, C, H, W).
+        side: of a corner, in px.
+    """
+    ends = (slice(side), slice(-side, None)) if min(images.shape[-2:]) > side else ()
+    return [images, images.flip(-1), *(images[..., rows, columns] for rows in ends for columns in ends)]
+
+
+def over_views(network: Callable[[Tensor], Tensor], images: Tensor, side: int) -> Tensor:
+    """Mean of what a network says (N, K) of the `views` of images: a cat that looks the other way is a cat."""
+    return torch.stack([network(view) for view in views(images, side)]).mean(0)
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, pictures: Tensor, batch_size: int = 500, mirrored: bool = False) -> Tensor:
+def predict(network: nn.Module, pictures: Tensor, batch_size: int = 500, side: int | None = None) -> Tensor:
     """Logits (N, K) of pictures (N, H, W) or (N, C, H, W) uint8, in eval mode; the network's mode is left as it was.
 
     Args:
         network: (N, C, H, W) in [0, 1] to logits.
         pictures: as above.
         batch_size: pictures per forward pass.
-        mirrored: whether to take the mean with the mirror images' logits.
+        side: if given, the mean over `views` is taken, with corners of so many px.
     """
     mode = network.training
     network.eval()
-    ask = partial(both_ways, network) if mirrored else network
+    ask = partial(over_views, network, side=side) if side else network
     logits = [ask(as_images(batch)) for batch in pictures.split(batch_size)]
     network.train(mode)
     return torch.cat(logits)
@@ -197,15 +211,18 @@ def sure_above(probabilities: Tensor, labels: Tensor, wrong: float = 0.01) -> fl
     return sure[order[kept[-1, 0]]].item() if len(kept) else 1.0
 
 
-def measure_photographs(network: nn.Module, root: Path | None = None, side: int = 128) -> dict[str, Any]:
+def measure_photographs(
+    network: nn.Module, root: Path | None = None, side: int = 128, corner: int = 128
+) -> dict[str, Any]:
     """`score_of` the 2,080 test photographs of cats and dogs, and how far the probabilities can be trusted.
 
-    Answers are those that the page gives: the mean over a photograph and its mirror image.
+    Answers are those that the page gives: the mean over the `views` of a photograph.
 
     Args:
         network: (N, 3, S, S) in [0, 1] to (N, 2) logits.
         root: folder that holds `catdog/`.
         side: S in px; the whole photograph is squeezed into the square.
+        corner: of a view's corner, in px.
 
     Returns:
         what `score_of` returns, the accuracy on the course's own test photographs as "book", and as "calibration":
@@ -216,17 +233,17 @@ def measure_photographs(network: nn.Module, root: Path | None = None, side: int 
     from cnn_core import calibration, photographs
 
     pictures, labels = photographs.cat_dog("validation", root, side)
-    validation = predict(network, pictures, mirrored=True)
+    validation = predict(network, pictures, 100, corner)
     heat = calibration.temperature(validation, labels)
     threshold = sure_above((validation / heat).softmax(1), labels)
     test, truth = photographs.cat_dog("test", root, side)
-    logits = predict(network, test, mirrored=True)
+    logits = predict(network, test, 100, corner)
     sure, answers = (logits / heat).softmax(1).max(1)
     given = sure >= threshold
     book, names = photographs.cat_dog("book_test", root, side)
     return score_of(logits, truth) | {
         "side": side,
-        "book": (predict(network, book, mirrored=True).argmax(1) == names).float().mean().item(),
+        "book": (predict(network, book, 100, corner).argmax(1) == names).float().mean().item(),
         "calibration": {
             "temperature": heat,
             "sure_above": threshold,

@@ -25,9 +25,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cnn_core import photographs, weights
+from cnn_core import evaluation, photographs, weights
 from cnn_core.errors import Refused
-from cnn_core.evaluation import as_images
 from cnn_core.shipping import CAT_DOG_CARD, FAMILIARITY, describe
 
 SHRINKAGE = 1e-3  # of the mean variance, added to each: directions in which nothing varies would weigh without end
@@ -93,18 +92,19 @@ def _of(name: str) -> Familiarity:
 
 
 @torch.inference_mode()
-def both_ways(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (N, D) and logits (N, K), each the mean over images (N, 3, S, S) and their mirror images.
+def over_views(network: nn.Module, images: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Features (N, D) and logits (N, K), each the mean over the `evaluation.views` of images (N, 3, S, S).
 
     Args:
         network: a `ResNet`, whose last layer is linear: the mean of its logits is the logits of the mean.
         images: in [0, 1].
+        side: of a view's corner, in px.
     """
 
     def pooled(images: Tensor) -> Tensor:
         return network.get_submodule("avgpool")(network.features(images)).flatten(1)  # pyright: ignore[reportCallIssue]
 
-    features = (pooled(images) + pooled(images.flip(-1))) / 2
+    features = evaluation.over_views(pooled, images, side)
     return features, network.get_submodule("fc")(features)
 
 
@@ -124,29 +124,30 @@ def main() -> None:
     parser.add_argument("name", choices=("cat_dog", "cat_dog_resnet"))  # `ResNet`s
     parser.add_argument("--data", type=Path, help="folder that holds catdog/ (default: CONVLENS_DATA)")
     chosen = parser.parse_args()
-    folder, row = weights.FOLDER / chosen.name, weights.WEIGHTS[chosen.name]
+    folder, corner = weights.FOLDER / chosen.name, weights.WEIGHTS[chosen.name].preprocess.side
+    scores = json.loads((folder / "scores.json").read_text())
+    side = scores["side"]  # at which its answers were measured
     try:
         network = weights.load(chosen.name)
         pictures = {
-            split: photographs.cat_dog(split, chosen.data, row.preprocess.side, most)
+            split: photographs.cat_dog(split, chosen.data, side, most)
             for split, most in (("train", 4_000), ("validation", None), ("test", None))
         }
     except Refused as refused:
         parser.error(str(refused))
 
     def features(images: Tensor) -> Tensor:
-        return torch.cat([both_ways(network, as_images(part))[0] for part in images.split(100)])
+        parts = map(evaluation.as_images, images.split(100))
+        return torch.cat([over_views(network, part, corner)[0] for part in parts])
 
     learnt = fit(features(pictures["train"][0]), pictures["train"][1], features(pictures["validation"][0]))
     learnt.save(folder / FAMILIARITY)
     test = learnt.knows(features(pictures["test"][0]))
-    strange = learnt.knows(features(torch.stack([photographs.squared(each, row.preprocess.side) for each in others()])))
-    scores = json.loads((folder / "scores.json").read_text()) | {
-        "familiarity": {
-            "flagged": 1 - test.float().mean().item(),
-            "others": len(strange),
-            "others_flagged": 1 - strange.float().mean().item(),
-        }
+    strange = learnt.knows(features(torch.stack([photographs.squared(each, side) for each in others()])))
+    scores["familiarity"] = {
+        "flagged": 1 - test.float().mean().item(),
+        "others": len(strange),
+        "others_flagged": 1 - strange.float().mean().item(),
     }
     describe(chosen.name, network, scores, folder, CAT_DOG_CARD)
     print(scores["familiarity"])

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cnn_core import data
+from cnn_core import data, weights
 
 if TYPE_CHECKING:
     from cnn_core.training import Step
@@ -62,7 +62,7 @@ tags: [image-classification, cats-and-dogs]
 - **Made by** `{command}` on {date}: {training_pictures:,} pictures, {epochs} epochs, {minutes:.0f} minutes on a
   processor.
 - **Accuracy**: {accuracy:.2%} of {pictures:,} test photographs, {book:.1%} of the course's own 98; worst class {worst}
-  with {worst_share:.1%}.
+  with {worst_share:.1%}. The mean of its logits over {views}.
 - **Calibration**: logits are divided by {temperature:.2f}; the expected calibration error on the test photographs is
   then {error:.2%} ({error_before:.2%} without). Below {sure_above:.0%} the page says "not sure": {unsure:.1%} of the
   test photographs, and of the others {sure_accuracy:.2%} are right.
@@ -83,6 +83,8 @@ NAMED = """A picture of something else gets one of the two names too, often with
 FLAGGED = """A picture of something else gets one of the two names
   too; {others_flagged:.0%} of {others} pictures of other things are called unfamiliar (`cnn_core/familiarity.py`), and
   {flagged:.1%} of the test photographs by mistake."""
+AS_LARGE = "a photograph and its mirror image"
+LARGER = "a photograph of {asked} px, its\n  mirror image and its four corners of {side} px"
 FROM_PHOTOGRAPHS = "photographs of Kaggle's Dogs vs. Cats, with their labels."
 
 
@@ -97,6 +99,8 @@ def card(name: str, network: nn.Module, scores: dict[str, Any], template: str) -
     """
     shares = scores["class_accuracy"]
     described = type(network) if "drawings" in scores else sys.modules[type(network).__module__]  # one, or a family
+    side = weights.WEIGHTS[name].preprocess.side
+    asked = scores.get("side", side)
     worst = min(range(len(shares)), key=shares.__getitem__)
     facts = {
         "name": name,
@@ -105,7 +109,8 @@ def card(name: str, network: nn.Module, scores: dict[str, Any], template: str) -
         "worst": (data.FASHION_CLASSES if len(shares) == 10 else data.CAT_DOG_CLASSES)[worst],
         "worst_share": shares[worst],
         "minutes": scores["seconds"] / 60,
-        "side": scores.get("side"),
+        "side": side,
+        "views": LARGER.format(asked=asked, side=side) if asked > side else AS_LARGE,
         "elsewhere": FLAGGED.format(**scores["familiarity"]) if "familiarity" in scores else NAMED,
     }
     return template.format(**scores | scores.get("drawings", {}) | scores.get("calibration", {}) | facts)

@@ -83,8 +83,9 @@ EXAMPLES = Examples()
 
 ABOUT = About(
     text=r"""
-**The answer.** The shipped network's logits $z$ are the mean of those of the picture and of its mirror image. They are
-divided by a temperature $T$ before the softmax,
+**The answer.** The shipped network's logits $z$ are the mean of those of the picture, its mirror image and its four
+corners (after [Krizhevsky et al., 2012](https://doi.org/10.1145/3065386)), all a little larger than in training
+([Touvron et al., 2019](https://arxiv.org/abs/1906.06423)). They are divided by a temperature $T$ before the softmax,
 
 $$p_k = \frac{e^{z_k / T}}{\sum_j e^{z_j / T}},$$
 
@@ -567,7 +568,8 @@ def build_head_to_head() -> None:
     gr.Markdown(
         t(
             "What was measured of each network that answers here: on 2,080 test photographs, and on the 98 that the "
-            "course tests with. None of them was trained on."
+            "course tests with. None of them was trained on. An answer is the mean over a photograph and its mirror "
+            "image, the default's over four corners too; the multiply–adds are those of one pass."
         ),
         elem_classes="introduction",
     )

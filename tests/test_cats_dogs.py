@@ -276,6 +276,19 @@ def test_predict_through_the_api(client, tmp_path):
     assert said_of_the_cat() in sentence
 
 
+def test_the_default_is_asked_as_it_was_measured():
+    picture, module = photograph("Cat"), zoo.get("cat_dog").module
+    whole = Photograph(192)(picture)
+    corners = [
+        whole[..., rows, columns] for rows in (slice(160), slice(32, 192)) for columns in (slice(160), slice(32, 192))
+    ]
+    with torch.inference_mode():
+        logits = torch.stack([module(view) for view in (whole, whole.flip(-1), *corners)]).mean(0)
+    temperature, _ = core.trust("cat_dog")
+    (answer,) = core.answers("cat_dog", [picture])
+    assert answer.dog == pytest.approx((logits / temperature).softmax(1)[0, 1].item(), abs=1e-5)
+
+
 def test_an_unknown_network_is_said_in_one_sentence(client, tmp_path):
     file = tmp_path / "cat.png"
     photograph("Cat").save(file)

@@ -43,6 +43,23 @@ def test_predict_leaves_the_mode_as_it_was():
     assert network.training
 
 
+def test_views_are_the_image_its_mirror_image_and_four_corners():
+    image = torch.arange(9.0).view(1, 1, 3, 3)
+    shown = [view.flatten().tolist() for view in evaluation.views(image, 2)]
+    assert shown[:2] == [[0, 1, 2, 3, 4, 5, 6, 7, 8], [2, 1, 0, 5, 4, 3, 8, 7, 6]]
+    assert shown[2:] == [[0, 1, 3, 4], [1, 2, 4, 5], [3, 4, 6, 7], [4, 5, 7, 8]]
+    assert len(evaluation.views(image, 3)) == 2  # no larger than a corner
+
+
+def test_over_views_the_mean_is_taken():
+    image = torch.arange(9.0).view(1, 1, 3, 3)
+    mean = evaluation.over_views(lambda view: view.mean((1, 2, 3))[:, None], image, 2)
+    assert mean.tolist() == [[pytest.approx((4 + 4 + 2 + 3 + 5 + 6) / 6)]]
+    assert evaluation.predict(nn.Flatten(), torch.full((1, 2, 2), 51, dtype=torch.uint8), side=2).tolist() == [
+        pytest.approx([0.2] * 4)
+    ]
+
+
 def test_familiarity_of_an_even_guess_is_zero_and_of_certainty_one():
     assert_close(evaluation.familiarity(torch.tensor([[1.0, 1, 1, 1], [99, 0, 0, 0]])), torch.tensor([0.0, 1.0]))
 

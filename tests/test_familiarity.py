@@ -55,7 +55,7 @@ def test_logits_of_the_mean_features_are_the_mean_logits():
     torch.manual_seed(0)
     network, images = ResNet(18, width=0.1).eval(), torch.rand(3, 3, 48, 48)
     with torch.inference_mode():
-        assert_close(familiarity.both_ways(network, images)[1], evaluation.both_ways(network, images))
+        assert_close(familiarity.over_views(network, images, 40)[1], evaluation.over_views(network, images, 40))
 
 
 def test_an_unfamiliar_picture_is_never_sure():
