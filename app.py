@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-# What these imports make stays for good: looking through it for rubbish again and again is a fifth of their time.
+# What these imports make stays for good: nothing is gained by looking through it for rubbish again and again.
 gc.disable()
 
 import gradio as gr

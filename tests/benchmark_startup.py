@@ -2,8 +2,7 @@
 
     python tests/benchmark_startup.py [runs]
 
-Both start in turn, and the fastest start of each is compared, since whatever else the
-machine does only slows them.
+Both start in turn, and the fastest start of each is compared: whatever else the machine does only slows them.
 """
 
 import os
