@@ -145,7 +145,7 @@ function formulas() {
 function growth() {
   const shown = net.layers.filter((layer) => !layer.pooled);
   const top = Math.max(net.size[0], ...shown.map((layer) => lengthOf(layer.fields[0]))) * 1.05;
-  const [width, height, left] = [640, 200, 46];
+  const [width, height, left] = [Math.min(760, field('growth').clientWidth || 640), 200, 46];
   const x = (place) => left + (place / Math.max(1, shown.length - 1)) * (width - left - 12);
   const y = (value) => height - 26 - (value / top) * (height - 40);
   const path = shown.map((layer, place) => `${place ? 'L' : 'M'}${x(place).toFixed(1)} ${y(lengthOf(layer.fields[0])).toFixed(1)}`).join('');
@@ -301,5 +301,6 @@ field('ask').addEventListener('click', () => {
   props.value = { ask: question() };
   trigger('submit');
 });
+new ResizeObserver(() => net && growth()).observe(field('growth'));
 watch('value', show);
 show();

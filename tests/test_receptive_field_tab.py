@@ -511,6 +511,19 @@ def test_own_numbers_are_worked_out_and_linked(new_page, page, address):
     expect(linked.locator(".rf-steps .weights")).to_have_value("1 0.5\n\n0 -2\n\n1 1\n\n1 1")
 
 
+def test_growth_is_drawn_as_wide_as_the_screen(phone, address):
+    opened(phone, address)
+    dot = phone.locator(".rf-network .growth circle")
+    dot.wait_for()
+    frame, end, text = phone.evaluate(
+        "['.growth', '.growth circle', '.growth text'].map(e => document.querySelector(`.rf-network ${e}`))"
+        ".map(e => e.getBoundingClientRect().toJSON())"
+    )
+    assert frame["right"] <= 390
+    assert frame["left"] < end["left"] < end["right"] <= frame["right"]
+    assert text["height"] > 12  # not shrunk with the plot
+
+
 @pytest.mark.parametrize(
     ("picture", "weights", "says"),
     [
